@@ -1,0 +1,115 @@
+"""The model card: what a published model says about itself, and which files belong to it."""
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+KERAS_FILE = "model.keras"
+LITERT_FILE = "model.tflite"
+SAVED_MODEL_FOLDER = "saved_model"
+GOLDEN_FILE = "golden.npz"
+PICTURES_FOLDER = "pictures"
+CARD_FILE = "card.json"
+_BENTOML_FILE = "model.yaml"
+
+# How far a served or exported probability may be from what Keras computes for the same pixels.
+PARITY_TOLERANCE = 3e-6
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Evaluation(_Frozen):
+    """How a model did on one split.
+
+    `accuracy_interval` is the 95 % Wilson score interval, `loss` the mean cross-entropy in nats, `calibration_error`
+    the expected calibration error over the bins of `reliability`, `brier_score` the mean squared distance from the
+    one-hot label (0 to 2), `confusion[label][digit]` a count of images.
+    """
+
+    images: int
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+    loss: float
+    calibration_error: float
+    brier_score: float
+    confusion: tuple[tuple[int, ...], ...]
+    reliability: tuple["ReliabilityBin", ...]
+
+
+class ReliabilityBin(_Frozen):
+    """The images whose confidence fell into one bin; both means are 0 where there are none."""
+
+    images: int
+    mean_confidence: float
+    accuracy: float
+
+
+class ModelCard(_Frozen):
+    """What is known of one published version. `sha256` names every file beside the card, by its path."""
+
+    name: str
+    version: str
+    created: datetime
+    recipe: dict[str, str | int | float]
+    num_parameters: int
+    fit_seconds: float
+    validation: Evaluation
+    test: Evaluation
+    data_sha256: dict[str, str]
+    bundled_data: bool
+    git_commit: str | None
+    libraries: dict[str, str]
+    parity: dict[str, float]
+    forced: str | None
+    sha256: dict[str, str]
+
+    @property
+    def tag(self) -> str:
+        return f"{self.name}:{self.version}"
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """Read the card of the version in `folder`.
+
+        Raises:
+            ValueError: there is none, or it is not a card.
+        """
+        try:
+            return cls.model_validate_json((folder / CARD_FILE).read_bytes())
+        except FileNotFoundError:
+            raise ValueError(f"{folder} has no {CARD_FILE}: it was not published whole.") from None
+        except ValidationError as error:
+            raise ValueError(f"{folder / CARD_FILE} is not a model card: {error.errors()[0]['msg']}.") from None
+
+    def check_files(self, folder: Path) -> None:
+        """Compare the files in `folder` with `sha256`.
+
+        Raises:
+            ValueError: a file is missing, differs, or should not be there; the message names it.
+        """
+        found = sha256_of_files(folder)
+        for path in sorted(found.keys() | self.sha256.keys()):
+            if found.get(path) != self.sha256.get(path):
+                raise ValueError(f"{folder / path} {_difference(path in found, path in self.sha256)} the card of {self.tag}.")
+
+
+def _difference(found: bool, expected: bool) -> str:
+    if not found:
+        return "is missing, but is in"
+    return "differs from what it was when it was published, by" if expected else "is not in"
+
+
+def sha256_of_files(folder: Path) -> dict[str, str]:
+    """Hash every file below `folder` but the card itself and BentoML's own description; keys are relative paths."""
+    paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    names = ((path, path.relative_to(folder).as_posix()) for path in paths)
+    return {
+        name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path, name in names
+        if name not in (CARD_FILE, _BENTOML_FILE)
+    }

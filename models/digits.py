@@ -1,0 +1,61 @@
+"""What an image of a digit is, and the sentences that say why something else is not one."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+MODEL_NAME = "digit-classifier"
+IMAGE_SHAPE = (28, 28)
+NUM_PIXELS = 784
+NUM_CLASSES = 10
+MAX_PIXEL = 255
+
+EXPECTED = "send 784 (28×28) pixel values from 0 to 255 for each image"
+
+# The brightest of MNIST's 70,000 images has a mean pixel of 101; the darkest, inverted, has 154.
+INVERTED_MEAN = 127
+
+SCALED_HINT = (
+    "all values lie between 0 and 1, as if they had been scaled already; "
+    "the model scales them itself: send raw pixel values from 0 to 255"
+)
+INVERTED_HINT = (
+    "some image is bright nearly everywhere, as if it were dark ink on light paper; "
+    "the model knows light ink (255) on a dark ground (0): send 255 - value"
+)
+
+
+def check_images(images: NDArray[Any]) -> NDArray[np.float32]:
+    """Return `images` as float32 of shape (N, 784), N >= 1, or say what is wrong with them.
+
+    Takes real numbers of any width and byte order, shape (N, 784) or (N, 28, 28), values 0 to 255.
+
+    Raises:
+        ValueError: the shape, the type or a value is another; the message names image and pixel.
+    """
+    if images.dtype.kind not in "uif":
+        raise ValueError(f"images are of type {images.dtype}, not real numbers; {EXPECTED}.")
+    if images.shape[1:] not in ((NUM_PIXELS,), IMAGE_SHAPE):
+        raise ValueError(f"images have the shape {images.shape}, not (N, 784) or (N, 28, 28); {EXPECTED}.")
+    if not len(images):
+        raise ValueError(f"images is empty; {EXPECTED}, and at least one image.")
+    # Checked before they are narrowed to float32, which would round 255.000001 to 255.
+    if images.dtype != np.uint8 and not (images.min() >= 0 and images.max() <= MAX_PIXEL):
+        raise ValueError(_first_value_out_of_range(images))
+    return np.ascontiguousarray(images.reshape(-1, NUM_PIXELS), dtype=np.float32)
+
+
+def _first_value_out_of_range(images: NDArray[Any]) -> str:
+    outside = ~((images >= 0) & (images <= MAX_PIXEL))  # so written, NaN is outside too
+    place = tuple(int(axis[0]) for axis in np.nonzero(outside))
+    return f"images{''.join(f'[{index}]' for index in place)} is {images[place]:g}; {EXPECTED}."
+
+
+def hint_about(images: NDArray[np.float32]) -> str | None:
+    """Say what looks mistaken about valid `images` of shape (N, 784), or None."""
+    if images.max() <= 1 and np.any(images % 1):
+        return SCALED_HINT
+    if images.mean(axis=1).max() > INVERTED_MEAN:
+        return INVERTED_HINT
+    return None

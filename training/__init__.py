@@ -1,0 +1,1 @@
+"""The job that learns the digits and publishes what it learned."""

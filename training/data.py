@@ -1,0 +1,170 @@
+"""MNIST from its IDX files, checked, and split as everything here expects it."""
+
+import gzip
+import hashlib
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.digits import IMAGE_SHAPE, NUM_CLASSES, NUM_PIXELS
+
+BUNDLED_DATA = Path(__file__).parent.parent / "data" / "mnist"
+
+TRAIN_IMAGES, TRAIN_LABELS = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+TEST_IMAGES, TEST_LABELS = "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"
+
+# Of the unpacked files.
+MNIST_SHA256 = {
+    TRAIN_IMAGES: "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    TRAIN_LABELS: "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    TEST_IMAGES: "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    TEST_LABELS: "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
+
+# The last twelfth of the training images validates: 5,000 of MNIST's 60,000.
+VALIDATION_SHARE = 12
+
+_UNSIGNED_BYTE = 0x08
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class DataError(ValueError):
+    """A data file is missing or is not what it says it is."""
+
+
+@dataclass
+class Split:
+    """Images of one purpose. `images` is uint8 (N, 784), `labels` uint8 (N,); `seed` orders `next_batch`."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+    seed: int = 0
+    _random: np.random.Generator = field(init=False, repr=False)
+    _order: NDArray[np.int64] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._random = np.random.default_rng(self.seed)
+        self._order = np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def one_hot(self) -> NDArray[np.float32]:
+        """Return the labels as float32 (N, 10), 1 at the label and 0 elsewhere."""
+        return np.eye(NUM_CLASSES, dtype=np.float32)[self.labels]
+
+    def next_batch(self, size: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return the next `size` images and one-hot labels of a shuffle that never ends.
+
+        Every epoch is a new permutation, so within one no image is dropped or repeated; a batch may span two.
+        """
+        if size < 1:
+            raise ValueError(f"next_batch({size}): ask for at least one image.")
+        while len(self._order) < size:
+            self._order = np.concatenate([self._order, self._random.permutation(len(self))])
+        chosen, self._order = self._order[:size], self._order[size:]
+        return self.images[chosen], np.eye(NUM_CLASSES, dtype=np.float32)[self.labels[chosen]]
+
+
+@dataclass(frozen=True)
+class Mnist:
+    """A data set in three splits, and the SHA-256 of the unpacked files that it came from."""
+
+    train: Split
+    validation: Split
+    test: Split
+    sha256: dict[str, str]
+
+    @property
+    def is_bundled(self) -> bool:
+        return self.sha256 == MNIST_SHA256
+
+
+def read_mnist(folder: Path = BUNDLED_DATA, seed: int = 0) -> Mnist:
+    """Read the four IDX files in `folder`, gzip or plain.
+
+    Raises:
+        DataError: a file is missing, damaged or does not fit the others; the message names it.
+    """
+    files = {name: _unpacked(folder, name) for name in MNIST_SHA256}
+    sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    if folder.resolve() == BUNDLED_DATA:
+        _check_bundled(sha256)
+    images, labels = _labelled_images(files, TRAIN_IMAGES, TRAIN_LABELS)
+    boundary = len(images) - len(images) // VALIDATION_SHARE
+    if boundary == len(images):
+        raise DataError(f"{TRAIN_IMAGES} has {len(images)} images; {VALIDATION_SHARE} or more can be split.")
+    return Mnist(
+        train=Split(images[:boundary], labels[:boundary], seed),
+        validation=Split(images[boundary:], labels[boundary:], seed),
+        test=Split(*_labelled_images(files, TEST_IMAGES, TEST_LABELS), seed),
+        sha256=sha256,
+    )
+
+
+def _check_bundled(sha256: dict[str, str]) -> None:
+    for name, expected in MNIST_SHA256.items():
+        if sha256[name] != expected:
+            raise DataError(
+                f"{BUNDLED_DATA / name}: the SHA-256 is {sha256[name]}, MNIST's is {expected}; "
+                "restore the file with `git checkout data/mnist`, or pass your own folder with --data."
+            )
+
+
+def _unpacked(folder: Path, name: str) -> bytes:
+    path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
+    if path is None:
+        raise DataError(f"{folder} has neither {name} nor {name}.gz; --data takes a folder with the four files of MNIST.")
+    content = path.read_bytes()
+    if not content.startswith(_GZIP_MAGIC):
+        return content
+    try:
+        return gzip.decompress(content)
+    except (OSError, EOFError, ValueError) as error:
+        raise DataError(f"{path} is truncated or damaged: {error}.") from None
+    except Exception as error:  # zlib.error is not an OSError
+        raise DataError(f"{path} is damaged: {error}.") from None
+
+
+def read_idx(name: str, content: bytes, num_dimensions: int) -> NDArray[np.uint8]:
+    """Read an array of unsigned bytes in IDX form (http://yann.lecun.com/exdb/mnist/, "File formats").
+
+    Raises:
+        DataError: magic number, element type, dimensions or length are wrong; the message starts with `name`.
+    """
+    header_bytes = 4 + 4 * num_dimensions
+    if len(content) < header_bytes:
+        raise DataError(f"{name} is truncated: {len(content)} bytes, and its header alone has {header_bytes}.")
+    zeros, element_type, dimensions = struct.unpack_from(">HBB", content)
+    if zeros:
+        raise DataError(f"{name} is not an IDX file: it starts with 0x{content[:4].hex()}, not with two zero bytes.")
+    if element_type != _UNSIGNED_BYTE:
+        raise DataError(f"{name} has elements of type 0x{element_type:02x}; unsigned bytes (0x08) are expected.")
+    if dimensions != num_dimensions:
+        raise DataError(f"{name} has {dimensions} dimensions; {num_dimensions} are expected.")
+    shape = struct.unpack_from(f">{num_dimensions}I", content, 4)
+    expected_bytes = header_bytes + int(np.prod(shape, dtype=object))
+    if len(content) != expected_bytes:
+        wrong = "is truncated" if len(content) < expected_bytes else "has trailing bytes"
+        raise DataError(f"{name} {wrong}: {len(content):,} bytes, and its header {shape} says {expected_bytes:,}.")
+    return np.frombuffer(content, np.uint8, offset=header_bytes).reshape(shape)
+
+
+def _labelled_images(
+    files: dict[str, bytes], images_name: str, labels_name: str
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    images = read_idx(images_name, files[images_name], 3)
+    labels = read_idx(labels_name, files[labels_name], 1)
+    if images.shape[1:] != IMAGE_SHAPE:
+        raise DataError(f"{images_name} has images of {images.shape[1]}×{images.shape[2]}; 28×28 are expected.")
+    if len(images) != len(labels):
+        raise DataError(f"{images_name} has {len(images):,} images, but {labels_name} has {len(labels):,} labels.")
+    if not len(images):
+        raise DataError(f"{images_name} has no images.")
+    wrong = np.flatnonzero(labels >= NUM_CLASSES)
+    if len(wrong):
+        raise DataError(f"{labels_name}: label {wrong[0]:,} is {labels[wrong[0]]}; labels are digits from 0 to 9.")
+    return images.reshape(-1, NUM_PIXELS), labels

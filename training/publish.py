@@ -1,0 +1,158 @@
+"""Which models get into the BentoML model store, and what is written there."""
+
+import subprocess
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version as version_of
+from pathlib import Path
+
+import bentoml
+import numpy as np
+from numpy.typing import NDArray
+
+from models.card import (
+    CARD_FILE,
+    GOLDEN_FILE,
+    KERAS_FILE,
+    LITERT_FILE,
+    PARITY_TOLERANCE,
+    PICTURES_FOLDER,
+    SAVED_MODEL_FOLDER,
+    Evaluation,
+    ModelCard,
+    sha256_of_files,
+)
+from models.digits import MODEL_NAME
+from models.exported import load_litert, load_saved_model, native_chatter_held_back
+from training import store
+from training.data import Mnist
+from training.evaluate import probabilities_of
+from training.fit import Fit
+from training.recipes import Recipe
+from training.report import draw_pictures
+
+MINIMUM_VALIDATION_ACCURACY = 0.90
+# How much worse than the served version, as a share of the validation split: 0.5 points.
+MAXIMUM_LOSS_OF_ACCURACY = 0.005
+NUM_GOLDEN = 64
+
+_LIBRARIES = ("ai-edge-litert", "bentoml", "keras", "numpy", "tensorflow")
+
+
+class NotPublished(Exception):
+    """Why a model was not published. `is_failure` says whether that makes the run a failure."""
+
+    def __init__(self, sentence: str, *, is_failure: bool = True) -> None:
+        super().__init__(sentence)
+        self.is_failure = is_failure
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A fitted model with all that its publication needs."""
+
+    recipe: Recipe
+    fit: Fit
+    data: Mnist
+    validation: Evaluation
+    test: Evaluation
+
+
+def objection_to(candidate: Candidate) -> NotPublished | None:
+    """Return what speaks against publishing `candidate`: its data, its accuracy, or nothing."""
+    if not candidate.data.is_bundled:
+        return NotPublished("the data is not the bundled MNIST", is_failure=False)
+    accuracy = candidate.validation.accuracy
+    if accuracy < MINIMUM_VALIDATION_ACCURACY:
+        needed = f"at least {MINIMUM_VALIDATION_ACCURACY:.2%} is asked for"
+        return NotPublished(f"validation accuracy is {accuracy:.2%}; {needed}")
+    served = store.served_card()
+    # Accuracies on other images cannot be compared.
+    if served is None or served.data_sha256 != candidate.data.sha256:
+        return None
+    if served.validation.accuracy - accuracy <= MAXIMUM_LOSS_OF_ACCURACY:
+        return None
+    return NotPublished(
+        f"validation accuracy is {accuracy:.2%}, and {served.tag}, which is served now, has "
+        f"{served.validation.accuracy:.2%}; at most {100 * MAXIMUM_LOSS_OF_ACCURACY:.1f} points less is asked for"
+    )
+
+
+def publish(candidate: Candidate, force: bool = False) -> str:
+    """Write `candidate` into the store as a new version, which becomes the served one, and return its tag.
+
+    The files are proved before they enter the store, and whatever interrupts leaves the store as it was.
+
+    Raises:
+        NotPublished: there is an objection and no `force`, or an exported graph does not compute what Keras computes.
+    """
+    objection = objection_to(candidate)
+    if objection and not force:
+        raise objection
+    labels = {"recipe": candidate.recipe.name}
+    with store.restored_on_failure(), bentoml.models.create(MODEL_NAME, labels=labels) as model:
+        folder = Path(model.path)
+        folder.chmod(0o755)  # BentoML makes it for its owner alone; a service often runs as another user
+        expected = probabilities_of(candidate.fit.classifier, candidate.data.test.images)
+        _export(candidate, expected, folder)
+        parity = _proved_parity(candidate, expected, folder)
+        card = _card(candidate, str(model.tag.version), parity, str(objection) if objection else None, folder)
+        (folder / CARD_FILE).write_text(card.model_dump_json(indent=2))
+    return card.tag
+
+
+def _export(candidate: Candidate, expected: NDArray[np.float32], folder: Path) -> None:
+    classifier, test = candidate.fit.classifier, candidate.data.test
+    with native_chatter_held_back():
+        classifier.save(folder / KERAS_FILE)
+        classifier.export(folder / SAVED_MODEL_FOLDER, format="tf_saved_model", verbose=False)
+        classifier.export(folder / LITERT_FILE, format="litert", verbose=False)
+    np.savez_compressed(
+        folder / GOLDEN_FILE,
+        images=test.images[:NUM_GOLDEN],
+        labels=test.labels[:NUM_GOLDEN],
+        probabilities=expected[:NUM_GOLDEN],
+    )
+    draw_pictures(folder / PICTURES_FOLDER, classifier, candidate.fit.history, candidate.test)
+
+
+def _proved_parity(candidate: Candidate, expected: NDArray[np.float32], folder: Path) -> dict[str, float]:
+    pixels = candidate.data.test.images.astype(np.float32)
+    graphs = {"litert": load_litert(folder / LITERT_FILE), "saved_model": load_saved_model(folder / SAVED_MODEL_FOLDER)}
+    parity = {name: float(np.abs(run(pixels) - expected).max()) for name, run in graphs.items()}
+    for name, difference in parity.items():
+        if not difference <= PARITY_TOLERANCE:  # so written, NaN is refused too
+            raise NotPublished(
+                f"the {name} export differs from Keras by up to {difference:.1e} on the test digits; "
+                f"at most {PARITY_TOLERANCE:.0e} is allowed"
+            )
+    return parity
+
+
+def _card(candidate: Candidate, version: str, parity: dict[str, float], forced: str | None, folder: Path) -> ModelCard:
+    return ModelCard(
+        name=MODEL_NAME,
+        version=version,
+        created=datetime.now(UTC),
+        recipe=asdict(candidate.recipe),
+        num_parameters=candidate.fit.classifier.count_params(),
+        fit_seconds=candidate.fit.seconds,
+        validation=candidate.validation,
+        test=candidate.test,
+        data_sha256=candidate.data.sha256,
+        bundled_data=candidate.data.is_bundled,
+        git_commit=_git_commit(),
+        libraries={name: version_of(name) for name in _LIBRARIES},
+        parity=parity,
+        forced=forced,
+        sha256=sha256_of_files(folder),
+    )
+
+
+def _git_commit() -> str | None:
+    """Return the commit of this code, with "-dirty" where it was changed since, or None outside a checkout."""
+    command = ("git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None

@@ -1,0 +1,34 @@
+"""The recipes: everything that decides what a training run learns, by name."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to fit. The schedule is over the whole run; `learning_rate` is where it starts."""
+
+    name: str
+    optimizer: Literal["adam", "sgd"]
+    learning_rate: float
+    schedule: Literal["cosine", "constant"]
+    batch_size: int
+    epochs: int
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1:
+            raise ValueError(f"epochs is {self.epochs}; at least 1 is expected.")
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(f"seed is {self.seed}; a whole number from 0 to 4294967295 is expected.")
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        # Chosen by validation accuracy; the README has the table.
+        Recipe("baseline", "adam", learning_rate=5e-3, schedule="cosine", batch_size=512, epochs=20),
+        # Batches of 100 and plain gradient descent at 0.5, as "MNIST for ML Beginners" taught it, but to the end.
+        Recipe("sgd", "sgd", learning_rate=0.5, schedule="constant", batch_size=100, epochs=20),
+    )
+}

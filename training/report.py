@@ -1,0 +1,206 @@
+"""What people see of a run: the progress bar, the tables, the pictures in the published version."""
+
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from models.card import Evaluation
+from models.digits import IMAGE_SHAPE, NUM_CLASSES
+from training.evaluate import wilson_interval
+from training.fit import History
+from training.recipes import Recipe
+
+WEIGHTS_PICTURE = "weights.png"
+CONFUSION_PICTURE = "confusion.png"
+RELIABILITY_PICTURE = "reliability.png"
+LEARNING_CURVE_PICTURE = "learning_curve.png"
+
+JsonScalar = str | int | float
+
+_WORST_CONFUSIONS = 5
+
+# Colours that stay apart for colour-blind readers (Okabe and Ito 2008).
+_BLUE, _ORANGE = "#0072b2", "#d55e00"
+
+
+class ProgressBar(keras.callbacks.Callback):
+    """A bar over all steps of a fit, with the running loss and accuracy of the epoch beside it."""
+
+    def __init__(self, console: Console) -> None:
+        super().__init__()
+        self._progress = Progress(
+            TextColumn("epoch"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.4f}"),
+            TextColumn("validation {task.fields[val_accuracy]:.4f}"),
+            TimeElapsedColumn(),
+            console=console,
+        )
+
+    def __enter__(self) -> "ProgressBar":
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        unknown = {"loss": math.nan, "accuracy": math.nan, "val_accuracy": math.nan}
+        self._task = self._progress.add_task("fit", total=self.params["epochs"], **unknown)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._epoch = epoch
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        self._show((batch + 1) / self.params["steps"], logs or {})
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        self._show(1, logs or {})
+
+    def _show(self, share_of_epoch: float, logs: dict[str, float]) -> None:
+        shown = {name: value for name, value in logs.items() if name in ("loss", "accuracy", "val_accuracy")}
+        self._progress.update(self._task, completed=self._epoch + share_of_epoch, **shown)
+
+
+def print_evaluation(console: Console, validation: Evaluation, test: Evaluation) -> None:
+    """Print the figures of both splits, and the five pairs of digits most often confused on test."""
+    table = Table("", f"validation ({validation.images:,})", f"test ({test.images:,})")
+    for name, text in _ROWS.items():
+        table.add_row(name, text(validation), text(test))
+    console.print(table)
+    confusions = ", ".join(f"{label} read as {digit} ({count}×)" for label, digit, count in worst_confusions(test))
+    console.print(f"Most often confused on test: {confusions or 'none'}.")
+
+
+_ROWS = {
+    "accuracy": lambda it: f"{it.accuracy:.2%}",
+    "95 % interval": lambda it: "{:.2%} to {:.2%}".format(*it.accuracy_interval),
+    "loss (nats)": lambda it: f"{it.loss:.4f}",
+    "calibration error (15 bins)": lambda it: f"{it.calibration_error:.4f}",
+    "Brier score": lambda it: f"{it.brier_score:.4f}",
+}
+
+
+def summary(recipe: Recipe, fit_seconds: float, validation: Evaluation, test: Evaluation) -> dict[str, JsonScalar]:
+    """Return the same figures for scripts, flat."""
+    return {
+        "recipe": recipe.name,
+        "seed": recipe.seed,
+        "epochs": recipe.epochs,
+        "fit_seconds": round(fit_seconds, 3),
+        **_flat("validation", validation),
+        **_flat("test", test),
+    }
+
+
+def _flat(split: str, evaluation: Evaluation) -> dict[str, JsonScalar]:
+    figures = evaluation.model_dump(include={"accuracy", "loss", "calibration_error", "brier_score"})
+    low, high = evaluation.accuracy_interval
+    figures |= {"accuracy_low": low, "accuracy_high": high}
+    return {f"{split}_{name}": round(value, 6) for name, value in figures.items()}
+
+
+def worst_confusions(evaluation: Evaluation) -> list[tuple[int, int, int]]:
+    """Return up to five (label, digit answered, count), most frequent first."""
+    wrong = [
+        (label, digit, count)
+        for label, row in enumerate(evaluation.confusion)
+        for digit, count in enumerate(row)
+        if label != digit and count
+    ]
+    return sorted(wrong, key=lambda mistake: -mistake[2])[:_WORST_CONFUSIONS]
+
+
+def draw_pictures(folder: Path, classifier: keras.Sequential, history: History, test: Evaluation) -> None:
+    """Draw the weights, the confusion matrix, the reliability diagram and the learning curve into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {
+        WEIGHTS_PICTURE: _draw_weights(classifier.get_weights()[0]),
+        CONFUSION_PICTURE: _draw_confusion(np.array(test.confusion)),
+        RELIABILITY_PICTURE: _draw_reliability(test),
+        LEARNING_CURVE_PICTURE: _draw_learning_curve(history),
+    }
+    for name, figure in figures.items():
+        # Without the date and the software version, the same run draws the same bytes.
+        figure.savefig(folder / name, dpi=110, metadata={"Software": None})
+
+
+def _draw_weights(weights: np.ndarray) -> Figure:
+    figure = Figure(figsize=(10, 4.2), layout="constrained")
+    figure.suptitle("What speaks for each digit (blue) and against it (red): the 784 weights of its logit")
+    limit = float(np.percentile(np.abs(weights), 99.5))
+    axes = figure.subplots(2, 5)
+    for digit, panel in enumerate(axes.flat):
+        image = panel.imshow(weights[:, digit].reshape(IMAGE_SHAPE), cmap="RdBu", vmin=-limit, vmax=limit)
+        panel.set_title(str(digit))
+        panel.set_axis_off()
+    figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
+    return figure
+
+
+def _draw_confusion(confusion: np.ndarray) -> Figure:
+    figure = Figure(figsize=(6.6, 6.8), layout="constrained")
+    axes = figure.subplots()
+    mistakes = np.where(np.eye(NUM_CLASSES, dtype=bool), 0, confusion)
+    # Only mistakes are coloured: on their own scale they can be told apart, beside the diagonal they cannot.
+    axes.imshow(mistakes, cmap="Oranges")
+    for label, digit in np.ndindex(confusion.shape):
+        pale = mistakes[label, digit] <= mistakes.max() / 2
+        weight = "bold" if label == digit else "normal"
+        axes.text(
+            digit, label, confusion[label, digit], ha="center", va="center", color="black" if pale else "white", weight=weight
+        )
+    axes.set(xticks=range(NUM_CLASSES), yticks=range(NUM_CLASSES), xlabel="digit answered", ylabel="label")
+    axes.set_title(f"Answers to {confusion.sum():,} test digits; mistakes in colour")
+    return figure
+
+
+def _draw_reliability(test: Evaluation) -> Figure:
+    figure = Figure(figsize=(6.4, 7), layout="constrained")
+    upper, lower = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
+    filled = [bin for bin in test.reliability if bin.images]
+    accuracy = np.array([bin.accuracy for bin in filled])
+    intervals = np.array([wilson_interval(round(bin.accuracy * bin.images), bin.images) for bin in filled])
+    upper.plot([0, 1], [0, 1], color="grey", linestyle="--", label="right as often as it is sure")
+    upper.errorbar(
+        [bin.mean_confidence for bin in filled],
+        accuracy,
+        yerr=np.abs(intervals - accuracy[:, None]).T,
+        color=_BLUE,
+        marker="o",
+        capsize=3,
+        label="test, with 95 % intervals",
+    )
+    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
+    upper.set_title(f"Reliability: calibration error {test.calibration_error:.4f} over {len(test.reliability)} bins")
+    upper.legend(loc="upper left")
+    edges = np.arange(len(test.reliability)) / len(test.reliability)
+    lower.bar(edges, [bin.images for bin in test.reliability], width=edges[1], align="edge", color=_BLUE, edgecolor="white")
+    lower.set(xlabel="confidence (probability of the digit answered)", ylabel="images", yscale="log")
+    return figure
+
+
+def _draw_learning_curve(history: History) -> Figure:
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    losses, accuracies = figure.subplots(1, 2)
+    epochs = np.arange(1, len(history.train_loss) + 1)
+    curves = (
+        (losses, "loss (nats)", history.train_loss, history.validation_loss),
+        (accuracies, "accuracy", history.train_accuracy, history.validation_accuracy),
+    )
+    for axes, name, train, validation in curves:
+        axes.plot(epochs, train, color=_ORANGE, linestyle="--", marker=".", label="training, mean over the epoch")
+        axes.plot(epochs, validation, color=_BLUE, marker=".", label="validation, after the epoch")
+        axes.set(xlabel="epoch", ylabel=name)
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.legend()
+    return figure
+
+

@@ -1,0 +1,125 @@
+"""The versions in the BentoML model store: which there are, which one is served, how to go back."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from models.card import ModelCard
+from models.digits import MODEL_NAME
+
+
+class StoreError(ValueError):
+    """The store has no such version, or not a whole one."""
+
+
+def _versions_folder() -> Path:
+    """Return the folder in the store that has one folder for each version, and `latest`."""
+    from bentoml._internal.configuration.containers import BentoMLContainer  # the public API names no folder
+
+    return Path(BentoMLContainer.model_store_dir.get()) / MODEL_NAME
+
+
+def served_version() -> str | None:
+    """Return the version that `digit-classifier:latest` means, or None."""
+    with contextlib.suppress(OSError):
+        return (_versions_folder() / "latest").read_text().strip() or None
+    return None
+
+
+def served_card() -> ModelCard | None:
+    """Return the card of the served version, or None where there is none that can be read."""
+    version = served_version()
+    with contextlib.suppress(ValueError, OSError):
+        return ModelCard.read(_versions_folder() / version) if version else None
+    return None
+
+
+def _make_served(version: str) -> None:
+    # By rename: a reader sees the old version or the new one, never the empty file that BentoML's own writing passes.
+    new = _versions_folder() / ".latest.new"
+    new.write_text(version)
+    os.replace(new, _versions_folder() / "latest")
+
+
+@contextlib.contextmanager
+def restored_on_failure() -> Iterator[None]:
+    """Undo what a failed publication did to the store. BentoML does so for an `Exception`, not for Ctrl-C."""
+    folder = _versions_folder()
+    before, served = _version_folders(), served_version()
+    try:
+        yield
+    except BaseException:
+        for left in _version_folders() - before:
+            shutil.rmtree(left, ignore_errors=True)
+        if served is not None and served_version() != served:
+            _make_served(served)
+        elif served is None and folder.is_dir():
+            (folder / "latest").unlink(missing_ok=True)
+        raise
+
+
+def _version_folders() -> set[Path]:
+    folder = _versions_folder()
+    return {path for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+
+
+@dataclass(frozen=True)
+class PublishedVersion:
+    """A version in the store: its card, or the reason why it cannot be read."""
+
+    version: str
+    served: bool
+    card: ModelCard | None
+    problem: str | None
+
+
+def published_versions() -> list[PublishedVersion]:
+    """Return what is in the store, oldest first; what cannot be read comes before that."""
+    served = served_version()
+    listed = [_read_version(folder, folder.name == served) for folder in sorted(_version_folders())]
+    return sorted(listed, key=lambda entry: entry.card.created if entry.card else datetime.min.replace(tzinfo=UTC))
+
+
+def _read_version(folder: Path, served: bool) -> PublishedVersion:
+    try:
+        return PublishedVersion(folder.name, served, ModelCard.read(folder), None)
+    except (ValueError, OSError) as error:
+        return PublishedVersion(folder.name, served, None, str(error))
+
+
+def rollback(tag: str | None = None) -> str:
+    """Make `tag`, or the version published before the served one, the served one; return its tag.
+
+    Raises:
+        StoreError: there is no such version, or its files are not those that were published.
+    """
+    version = _version_before_served() if tag is None else _existing_version(tag)
+    folder = _versions_folder() / version
+    try:
+        card = ModelCard.read(folder)
+        card.check_files(folder)
+    except ValueError as error:
+        raise StoreError(str(error)) from None
+    _make_served(version)
+    return card.tag
+
+
+def _version_before_served() -> str:
+    whole = [entry for entry in published_versions() if entry.card]
+    served = next((place for place, entry in enumerate(whole) if entry.served), None)
+    if not served:
+        raise StoreError("no version was published before the one served now; `list` shows what there is.")
+    return whole[served - 1].version
+
+
+def _existing_version(tag: str) -> str:
+    name, _, version = tag.rpartition(":")
+    known = [folder.name for folder in sorted(_version_folders())]
+    if name not in ("", MODEL_NAME) or version not in known:
+        choices = ", ".join(f"{MODEL_NAME}:{each}" for each in known) or "none"
+        raise StoreError(f"{tag} is not in the store; there are: {choices}.")
+    return version
