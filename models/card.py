@@ -109,7 +109,5 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
     names = ((path, path.relative_to(folder).as_posix()) for path in paths)
     return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path, name in names
-        if name not in (CARD_FILE, _BENTOML_FILE)
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for path, name in names if name not in (CARD_FILE, _BENTOML_FILE)
     }

@@ -16,7 +16,7 @@ _Z_95 = 1.959964
 
 def probabilities_of(classifier: keras.Sequential, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return what Keras computes for uint8 `images` of shape (N, 784): probabilities, float32 (N, 10)."""
-    return classifier.predict(images, batch_size=min(len(images), 10_000), verbose=0)
+    return classifier.predict(images, batch_size=min(len(images), 10_000), verbose=0)  # pyright: ignore[reportArgumentType]: its default is "auto"
 
 
 def evaluate(classifier: keras.Sequential, split: Split) -> Evaluation:
@@ -74,5 +74,5 @@ def _reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) ->
 
 def _expected_calibration_error(reliability: tuple[ReliabilityBin, ...]) -> float:
     """Return the mean gap between confidence and accuracy, weighted by images (Guo et al. 2017, arXiv:1706.04599)."""
-    gaps = sum(bin.images * abs(bin.mean_confidence - bin.accuracy) for bin in reliability)
-    return gaps / sum(bin.images for bin in reliability)
+    gaps = sum(each.images * abs(each.mean_confidence - each.accuracy) for each in reliability)
+    return gaps / sum(each.images for each in reliability)

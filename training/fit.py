@@ -47,7 +47,6 @@ def fit(recipe: Recipe, train: Split, validation: Split, callbacks: Sequence[ker
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
         steps_per_execution=_STEPS_PER_EXECUTION,
-        jit_compile=False,
     )
     started = time.perf_counter()
     fitted = model.fit(
@@ -58,7 +57,7 @@ def fit(recipe: Recipe, train: Split, validation: Split, callbacks: Sequence[ker
         validation_data=(validation.images, validation.one_hot()),
         validation_batch_size=len(validation),
         callbacks=list(callbacks),
-        verbose=0,
+        verbose=0,  # pyright: ignore[reportArgumentType]: its default is "auto"
     )
     seconds = time.perf_counter() - started
     classifier = build_softmax_classifier()

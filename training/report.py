@@ -5,6 +5,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -39,7 +41,7 @@ class ProgressBar(keras.callbacks.Callback):
             MofNCompleteColumn(),
             BarColumn(),
             TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.4f}"),
-            TextColumn("validation {task.fields[val_accuracy]:.4f}"),
+            TextColumn("validation {task.fields[validation]:.4f}"),
             TimeElapsedColumn(),
             console=console,
         )
@@ -52,21 +54,22 @@ class ProgressBar(keras.callbacks.Callback):
         self._progress.stop()
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
-        unknown = {"loss": math.nan, "accuracy": math.nan, "val_accuracy": math.nan}
-        self._task = self._progress.add_task("fit", total=self.params["epochs"], **unknown)
+        assert self.params is not None
+        epochs = self.params["epochs"]
+        self._task = self._progress.add_task("fit", total=epochs, loss=math.nan, accuracy=math.nan, validation=math.nan)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        self._show((batch + 1) / self.params["steps"], logs or {})
+        assert self.params is not None
+        assert logs is not None
+        done = self._epoch + (batch + 1) / self.params["steps"]
+        self._progress.update(self._task, completed=done, loss=logs["loss"], accuracy=logs["accuracy"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._show(1, logs or {})
-
-    def _show(self, share_of_epoch: float, logs: dict[str, float]) -> None:
-        shown = {name: value for name, value in logs.items() if name in ("loss", "accuracy", "val_accuracy")}
-        self._progress.update(self._task, completed=self._epoch + share_of_epoch, **shown)
+        assert logs is not None
+        self._progress.update(self._task, completed=epoch + 1, validation=logs["val_accuracy"])
 
 
 def print_evaluation(console: Console, validation: Evaluation, test: Evaluation) -> None:
@@ -137,11 +140,12 @@ def _draw_weights(weights: np.ndarray) -> Figure:
     figure.suptitle("What speaks for each digit (blue) and against it (red): the 784 weights of its logit")
     limit = float(np.percentile(np.abs(weights), 99.5))
     axes = figure.subplots(2, 5)
+    scale = ScalarMappable(Normalize(-limit, limit), cmap="RdBu")
     for digit, panel in enumerate(axes.flat):
-        image = panel.imshow(weights[:, digit].reshape(IMAGE_SHAPE), cmap="RdBu", vmin=-limit, vmax=limit)
+        panel.imshow(weights[:, digit].reshape(IMAGE_SHAPE), cmap=scale.cmap, norm=scale.norm)
         panel.set_title(str(digit))
         panel.set_axis_off()
-    figure.colorbar(image, ax=axes, label="weight", shrink=0.8)
+    figure.colorbar(scale, ax=axes, label="weight", shrink=0.8)
     return figure
 
 
@@ -154,9 +158,8 @@ def _draw_confusion(confusion: np.ndarray) -> Figure:
     for label, digit in np.ndindex(confusion.shape):
         pale = mistakes[label, digit] <= mistakes.max() / 2
         weight = "bold" if label == digit else "normal"
-        axes.text(
-            digit, label, confusion[label, digit], ha="center", va="center", color="black" if pale else "white", weight=weight
-        )
+        color = "black" if pale else "white"
+        axes.text(digit, label, f"{confusion[label, digit]}", ha="center", va="center", color=color, weight=weight)
     axes.set(xticks=range(NUM_CLASSES), yticks=range(NUM_CLASSES), xlabel="digit answered", ylabel="label")
     axes.set_title(f"Answers to {confusion.sum():,} test digits; mistakes in colour")
     return figure
@@ -165,12 +168,12 @@ def _draw_confusion(confusion: np.ndarray) -> Figure:
 def _draw_reliability(test: Evaluation) -> Figure:
     figure = Figure(figsize=(6.4, 7), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
-    filled = [bin for bin in test.reliability if bin.images]
-    accuracy = np.array([bin.accuracy for bin in filled])
-    intervals = np.array([wilson_interval(round(bin.accuracy * bin.images), bin.images) for bin in filled])
+    filled = [each for each in test.reliability if each.images]
+    accuracy = np.array([each.accuracy for each in filled])
+    intervals = np.array([wilson_interval(round(each.accuracy * each.images), each.images) for each in filled])
     upper.plot([0, 1], [0, 1], color="grey", linestyle="--", label="right as often as it is sure")
     upper.errorbar(
-        [bin.mean_confidence for bin in filled],
+        [each.mean_confidence for each in filled],
         accuracy,
         yerr=np.abs(intervals - accuracy[:, None]).T,
         color=_BLUE,
@@ -182,7 +185,7 @@ def _draw_reliability(test: Evaluation) -> Figure:
     upper.set_title(f"Reliability: calibration error {test.calibration_error:.4f} over {len(test.reliability)} bins")
     upper.legend(loc="upper left")
     edges = np.arange(len(test.reliability)) / len(test.reliability)
-    lower.bar(edges, [bin.images for bin in test.reliability], width=edges[1], align="edge", color=_BLUE, edgecolor="white")
+    lower.bar(edges, [each.images for each in test.reliability], width=edges[1], align="edge", color=_BLUE, edgecolor="white")
     lower.set(xlabel="confidence (probability of the digit answered)", ylabel="images", yscale="log")
     return figure
 
@@ -202,5 +205,3 @@ def _draw_learning_curve(history: History) -> Figure:
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()
     return figure
-
-

@@ -1,7 +1,6 @@
 """The versions in the BentoML model store: which there are, which one is served, how to go back."""
 
 import contextlib
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,7 +41,7 @@ def _make_served(version: str) -> None:
     # By rename: a reader sees the old version or the new one, never the empty file that BentoML's own writing passes.
     new = _versions_folder() / ".latest.new"
     new.write_text(version)
-    os.replace(new, _versions_folder() / "latest")
+    new.replace(_versions_folder() / "latest")
 
 
 @contextlib.contextmanager

@@ -1,0 +1,53 @@
+# The front door. `make` alone lists what there is.
+.DEFAULT_GOAL := help
+.PHONY: help setup serve train test check lock
+
+PYTHON ?= python3
+PORT ?= 3000
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# BentoML reports usage to its makers unless this says otherwise.
+export BENTOML_DO_NOT_TRACK ?= True
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+
+setup: $(INSTALLED) ## set up .venv with everything that training, serving and developing need
+
+$(INSTALLED): requirements/dev.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 14) and "Python 3.11 to 3.13 is needed, this is %d.%d; say which: make PYTHON=python3.11" % v)'
+	@echo "Setting up .venv (2.7 GB, about a minute) …"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	@touch $@
+
+serve: setup ## train and publish a model if the store has none, then serve it on PORT (3000)
+	@$(BIN)/python -m training --if-none
+	@$(BIN)/bentoml serve --port $(PORT)
+
+train: setup ## train and publish a model; ARGS="--recipe sgd --seed 1"
+	@$(BIN)/python -m training $(ARGS)
+
+test: setup ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## format, lint, types, spelling, import directions, lock drift
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/pyright
+	@$(BIN)/codespell
+	@$(BIN)/python -m pytest -q tests/test_architecture.py
+	@rm -rf .venv/locks && mkdir .venv/locks && cp -r pyproject.toml requirements .venv/locks
+	@$(MAKE) --no-print-directory lock LOCK_IN=.venv/locks
+	@diff -r requirements .venv/locks/requirements || { echo "requirements/ is not what pyproject.toml asks for: make lock" >&2; exit 1; }
+
+LOCK_IN := .
+COMPILE = cd $(LOCK_IN) && "$(CURDIR)/$(BIN)/uv" pip compile --quiet --system-certs --universal --generate-hashes \
+	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
+
+lock: setup ## write requirements/*.txt from pyproject.toml; UPGRADE=--upgrade for newer versions
+	@$(COMPILE) -o requirements/dev.txt --extra train --extra dev
+	@$(COMPILE) -o requirements/serve.txt --constraint requirements/dev.txt
+	@$(COMPILE) -o requirements/train.txt --constraint requirements/dev.txt --extra train
+	@$(COMPILE) -o requirements/gpu.txt --constraint requirements/dev.txt --extra gpu

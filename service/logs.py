@@ -1,0 +1,36 @@
+"""One form for every log line: JSON where a machine reads, a plain line on a terminal."""
+
+import logging
+import logging.config
+import sys
+
+_PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def configure_logs() -> None:
+    """Send all loggers of this process, BentoML's and uvicorn's too, to standard output in one form."""
+    form = "plain" if sys.stdout.isatty() else "json"
+    logging.config.dictConfig(
+        {
+            "version": 1,
+            "disable_existing_loggers": False,
+            "formatters": {
+                "plain": {"format": _PLAIN},
+                "json": {
+                    "()": "pythonjsonlogger.json.JsonFormatter",
+                    "format": "{asctime}{levelname}{name}{process}{message}",
+                    "style": "{",
+                    "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
+                },
+            },
+            "handlers": {"out": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": form}},
+            # These had handlers of their own; without them their lines reach the root, once.
+            "loggers": {name: {"handlers": [], "propagate": True} for name in ("bentoml", "uvicorn.error", "circus")}
+            # uvicorn does the work of its access log wherever this logger has a handler; ACCESS_LOG brings BentoML's.
+            | {"uvicorn.access": {"handlers": [], "propagate": False}},
+            "root": {"level": "INFO", "handlers": ["out"]},
+        }
+    )
+    # Both say at INFO what BentoML says again.
+    for chatty in ("uvicorn.error", "circus", "httpx"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

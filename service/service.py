@@ -1,0 +1,88 @@
+"""DigitClassifier, the BentoML service: declares the API, loads the model, wires the rooms together."""
+
+import logging
+import os
+
+import bentoml
+import numpy as np
+from bentoml.exceptions import BentoMLConfigException
+
+from models.digits import check_images, hint_about
+from service.catalog import Catalog, CatalogError, find_version
+from service.door import Door
+from service.endpoint import answer_for
+from service.engine import NoGpuError, require_gpu
+from service.logs import configure_logs
+from service.metrics import MODEL_INFO
+from service.settings import Settings
+from service.wire import Answer
+
+logger = logging.getLogger(__name__)
+
+
+def _settings() -> Settings:
+    try:
+        return Settings.from_environment(os.environ)
+    except ValueError as error:
+        # BentoML's command line shows its own exceptions as one sentence, and others as tracebacks.
+        raise BentoMLConfigException(str(error)) from None
+
+
+SETTINGS = _settings()
+CATALOG = Catalog(SETTINGS.model, SETTINGS.device)
+
+
+@bentoml.service(
+    name="digit-classifier",
+    workers=SETTINGS.workers,
+    # BentoML's limit covers receiving and answering and is only a backstop for ours, which have sentences.
+    traffic={"timeout": 2 * SETTINGS.request_seconds + 1},
+    # Ours take their place: theirs label by raw path, so that any stranger makes new series.
+    metrics={"enabled": False},
+    logging={"access": {"enabled": SETTINGS.access_log}},
+    tracing={"excluded_urls": "" if SETTINGS.tracing else ".*"},
+)
+class DigitClassifier:
+    """Answers which digit each image shows."""
+
+    def __init__(self) -> None:
+        configure_logs()
+        version = CATALOG.load()
+        card, engine = version.card, version.engine
+        MODEL_INFO.labels(card.version, card.recipe["name"], engine.runtime, engine.device).set(1)
+        logger.info("serving %s", version.tag, extra={"runtime": engine.runtime, "device": engine.device})
+
+    @bentoml.on_deployment
+    @staticmethod
+    def check_before_start() -> None:
+        """Fail before any worker starts, with one sentence, where no worker could serve."""
+        configure_logs()
+        os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+        try:
+            find_version(SETTINGS.model)
+            if SETTINGS.device == "gpu":
+                require_gpu()
+        except (CatalogError, NoGpuError) as error:
+            raise BentoMLConfigException(str(error)) from None
+
+    # Declared without a shape, because BentoML's client then takes nested lists and arrays alike. Over HTTP the door
+    # answers in its place: BentoML's own path costs several times more and reshapes what it should refuse.
+    @bentoml.api
+    async def predict(self, images: np.ndarray) -> Answer:
+        """Answer which digit each image shows: (N, 784) or (N, 28, 28) pixels from 0 to 255."""
+        pixels = check_images(images)
+        version = CATALOG.served
+        digits, probabilities = answer_for(version, pixels)
+        return Answer(
+            model=version.tag,
+            digits=digits.tolist(),
+            hint=hint_about(pixels),
+            probabilities=probabilities.tolist(),
+        )
+
+
+DigitClassifier.add_asgi_middleware(
+    Door,  # pyright: ignore[reportArgumentType]: BentoML's protocol describes the class as its own instance
+    catalog=CATALOG,
+    settings=SETTINGS,
+)
