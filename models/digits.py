@@ -49,7 +49,9 @@ def check_images(images: NDArray[Any]) -> NDArray[np.float32]:
 def _first_value_out_of_range(images: NDArray[Any]) -> str:
     outside = ~((images >= 0) & (images <= MAX_PIXEL))  # so written, NaN is outside too
     place = tuple(int(axis[0]) for axis in np.nonzero(outside))
-    return f"images{''.join(f'[{index}]' for index in place)} is {images[place]:g}; {EXPECTED}."
+    # In full: rounded as :g does, 255.000001 would read 255, which is no mistake.
+    value = str(images[place]).removesuffix(".0")
+    return f"images{''.join(f'[{index}]' for index in place)} is {value}; {EXPECTED}."
 
 
 def hint_about(images: NDArray[np.float32]) -> str | None:

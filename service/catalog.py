@@ -78,8 +78,11 @@ def load_version(tag: str, device: Device) -> Version:
 
 
 def _prove_golden_digits(version: Version, path: Path) -> None:
-    with np.load(path, allow_pickle=False) as golden:
-        images, expected = check_images(golden["images"]), golden["probabilities"]
+    try:
+        with np.load(path, allow_pickle=False) as golden:
+            images, expected = check_images(golden["images"]), golden["probabilities"]
+    except (ValueError, KeyError, OSError) as error:
+        raise CatalogError(f"{path} does not hold golden digits: {error}") from None
     difference = float(np.abs(version.engine.run(images) - expected).max())
     if not difference <= PARITY_TOLERANCE:  # so written, NaN is refused too
         raise CatalogError(

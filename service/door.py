@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics, wire
 from service.catalog import Catalog
-from service.endpoint import ClientLeft, PredictEndpoint
+from service.endpoint import PredictEndpoint
 from service.openapi import openapi_document
 from service.settings import Settings
 from service.wire import Refusal
@@ -47,7 +47,8 @@ class Door:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        started, status = time.perf_counter(), metrics.CLIENT_LEFT
+        started = time.perf_counter()
+        status: int | None = None
 
         async def send_noting_status(message: Message) -> None:
             nonlocal status
@@ -58,16 +59,15 @@ class Door:
         route = self._routes.get(scope["path"])
         try:
             await self._answer(route, scope, receive, send_noting_status)
-        except ClientLeft:
-            pass
         except Exception:
             # BentoML would let the client wait for `traffic.timeout` seconds if this were raised before the answer.
             logger.exception("a request failed", extra={"route": route.path if route else _NO_ROUTE})
-            if status == metrics.CLIENT_LEFT:
+            if status is None:
                 fault = Refusal(500, "the service failed to answer; its log says why. Try again, and report it if it stays.")
                 await _refuse(fault, scope, receive, send_noting_status)
         finally:
-            metrics.count_request(route.path if route else _NO_ROUTE, status, time.perf_counter() - started)
+            # Where nothing was sent, BentoML's timeout has cancelled this and answers 504 itself.
+            metrics.count_request(route.path if route else _NO_ROUTE, status or 504, time.perf_counter() - started)
 
     async def _answer(self, route: Route | None, scope: Scope, receive: Receive, send: Send) -> None:
         try:

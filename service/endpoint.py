@@ -13,10 +13,6 @@ from service.settings import Settings
 from service.wire import Refusal
 
 
-class ClientLeft(Exception):
-    """The client closed the connection before it was answered."""
-
-
 class PredictEndpoint:
     """Answers digits. Whatever it refuses, it raises as a `Refusal`, for the door to word."""
 
@@ -53,7 +49,7 @@ class PredictEndpoint:
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise ClientLeft
+                raise Refusal(metrics.CLIENT_LEFT, "the client left before its body was complete.")
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             self._check_size(size)

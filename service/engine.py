@@ -14,6 +14,12 @@ Device = Literal["auto", "cpu", "gpu"]
 class NoGpuError(ValueError):
     """A GPU was asked for, and there is none that TensorFlow can use."""
 
+    def __init__(self, obstacle: str) -> None:
+        super().__init__(
+            f"DEVICE=gpu, but {obstacle}. Install requirements/gpu.txt, give the container a GPU (docker run --gpus all), "
+            "or set DEVICE=auto or DEVICE=cpu to compute on the CPU."
+        )
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -25,43 +31,33 @@ class Engine:
 
 
 def load_engine(folder: Path, device: Device) -> Engine:
-    """Load the version in `folder`. TensorFlow is imported only where it will compute.
+    """Load the version in `folder`. TensorFlow is imported only where a GPU is in sight.
 
     Raises:
         NoGpuError: `device` is "gpu", and TensorFlow finds none.
     """
-    if device == "gpu":
-        require_gpu()
-    if device == "cpu" or not (_driver_sees_gpu() and _tensorflow_is_installed()):
+    obstacle = "the CPU was asked for" if device == "cpu" else _obstacle_before_tensorflow() or _obstacle_in_tensorflow()
+    if obstacle and device == "gpu":
+        raise NoGpuError(obstacle)
+    if obstacle:
         return Engine("litert", "cpu", load_litert(folder / LITERT_FILE))
-    if _tensorflow_sees_gpu():
-        return Engine("tensorflow", "gpu", load_saved_model(folder / SAVED_MODEL_FOLDER))
-    if device == "gpu":
-        raise NoGpuError(_advice("the driver reports a GPU, but TensorFlow cannot use it (are its CUDA packages installed?)"))
-    return Engine("litert", "cpu", load_litert(folder / LITERT_FILE))
+    return Engine("tensorflow", "gpu", load_saved_model(folder / SAVED_MODEL_FOLDER))
 
 
 def require_gpu() -> None:
-    """Check without importing TensorFlow that a GPU may be had.
+    """Check, without importing TensorFlow, that there may be a GPU to compute on.
 
     Raises:
         NoGpuError: TensorFlow is not installed, or the driver reports no GPU.
     """
-    if not _tensorflow_is_installed():
-        raise NoGpuError(_advice("TensorFlow is not installed"))
-    if not _driver_sees_gpu():
-        raise NoGpuError(_advice("the NVIDIA driver reports no GPU to this process"))
+    if obstacle := _obstacle_before_tensorflow():
+        raise NoGpuError(obstacle)
 
 
-def _advice(finding: str) -> str:
-    return (
-        f"DEVICE=gpu, but {finding}. Install requirements/gpu.txt, give the container a GPU (docker run --gpus all), "
-        "or set DEVICE=auto or DEVICE=cpu to compute on the CPU."
-    )
-
-
-def _tensorflow_is_installed() -> bool:
-    return importlib.util.find_spec("tensorflow") is not None
+def _obstacle_before_tensorflow() -> str | None:
+    if importlib.util.find_spec("tensorflow") is None:
+        return "TensorFlow is not installed"
+    return None if _driver_sees_gpu() else "the NVIDIA driver reports no GPU to this process"
 
 
 def _driver_sees_gpu() -> bool:
@@ -75,11 +71,11 @@ def _driver_sees_gpu() -> bool:
         return False
 
 
-def _tensorflow_sees_gpu() -> bool:
+def _obstacle_in_tensorflow() -> str | None:
     with native_chatter_held_back():
         import tensorflow as tf
 
         devices = tf.config.list_physical_devices("GPU")
     for each in devices:
         tf.config.experimental.set_memory_growth(each, True)  # else one worker takes the whole card
-    return bool(devices)
+    return None if devices else "TensorFlow cannot use the GPU that the driver reports (are its CUDA packages installed?)"

@@ -18,7 +18,8 @@ _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 _IMAGES = tuple(float(2**power) for power in range(11))
 _TENTHS = 10
 
-# Written as a status for clients that left before they could be answered, as nginx does.
+# The status that nginx gives to a client that left before it was answered. It is sent although nobody hears it:
+# BentoML's timeout waits for the first byte of an answer, and a shutdown would wait for that.
 CLIENT_LEFT = 499
 
 REQUESTS = Counter("digit_classifier_requests", "Requests answered.", ("route", "status"))

@@ -13,14 +13,16 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    device: Literal["auto", "cpu", "gpu"] = Field("auto", description="auto: a GPU if TensorFlow can use one, else the CPU")
-    model: str = Field(f"{MODEL_NAME}:latest", description="tag of the version to serve")
-    workers: int = Field(1, ge=1, description="processes of the service")
-    max_images: int = Field(1024, ge=1, description="images in one request")
-    max_body_bytes: int = Field(16 * 2**20, ge=1, description="bytes in the body of one request")
-    request_seconds: float = Field(10, gt=0, description="seconds for a body to be complete")
-    access_log: bool = Field(False, description="log a line for each request")
-    tracing: bool = Field(False, description="trace requests with OpenTelemetry")
+    device: Literal["auto", "cpu", "gpu"] = Field(
+        default="auto", description="auto: a GPU if TensorFlow can use one, else the CPU"
+    )
+    model: str = Field(default=f"{MODEL_NAME}:latest", description="tag of the version to serve")
+    workers: int = Field(default=1, ge=1, description="processes of the service")
+    max_images: int = Field(default=1024, ge=1, description="images in one request")
+    max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="bytes in the body of one request")
+    request_seconds: float = Field(default=10, gt=0, description="seconds for a body to be complete")
+    access_log: bool = Field(default=False, description="log a line for each request")
+    tracing: bool = Field(default=False, description="trace requests with OpenTelemetry")
 
     @field_validator("model")
     @classmethod

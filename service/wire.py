@@ -22,7 +22,7 @@ class Answer(BaseModel):
 
     model: str = Field(description="tag of the version that computed the answer")
     digits: list[int] = Field(description="the digit of the highest probability, for each image")
-    hint: str | None = Field(None, description="what looks mistaken about the images, where something does")
+    hint: str | None = Field(default=None, description="what looks mistaken about the images, where something does")
     probabilities: list[list[float]] = Field(description="ten for each image, one a digit, adding up to 1")
 
 

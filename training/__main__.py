@@ -106,7 +106,8 @@ def _fit_and_publish(recipe: Recipe, data: Mnist, arguments: argparse.Namespace)
         tag = publish.publish(candidate, arguments.force)
     except publish.NotPublished as reason:
         refused, code = str(reason), int(reason.is_failure)
-        print(f"not published: {refused}; --force publishes all the same.", file=sys.stderr)
+        hint = "; --force publishes all the same" if reason.can_be_forced else ""
+        print(f"not published: {refused}{hint}.", file=sys.stderr)
     print(json.dumps(report.summary(recipe, fitted.seconds, validation, test) | {"model": tag, "refused": refused}))
     return code
 

@@ -91,7 +91,7 @@ def read_mnist(folder: Path = BUNDLED_DATA, seed: int = 0) -> Mnist:
     """
     files = {name: _unpacked(folder, name) for name in MNIST_SHA256}
     sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-    if folder.resolve() == BUNDLED_DATA:
+    if folder.resolve() == BUNDLED_DATA.resolve():
         _check_bundled(sha256)
     images, labels = _labelled_images(files, TRAIN_IMAGES, TRAIN_LABELS)
     boundary = len(images) - len(images) // VALIDATION_SHARE

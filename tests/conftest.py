@@ -1,0 +1,90 @@
+"""What many tests need: the real digits, a tiny data set, a throw-away store, a published model, a running server."""
+
+import gzip
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+# Before TensorFlow, BentoML or prometheus_client are imported by any test.
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.environ["BENTOML_DO_NOT_TRACK"] = "True"
+
+import numpy as np
+import pytest
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.models import ModelStore
+
+from models.digits import MODEL_NAME
+from training.data import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, Mnist, read_mnist
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def mnist() -> Mnist:
+    return read_mnist()
+
+
+def idx_bytes(array: np.ndarray) -> bytes:
+    """Return `array` of unsigned bytes in IDX form."""
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+@pytest.fixture(scope="session")
+def tiny_data(mnist: Mnist, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the first 1,200 training and 200 test digits of MNIST, as gzip."""
+    folder = tmp_path_factory.mktemp("tiny")
+    arrays = {
+        TRAIN_IMAGES: mnist.train.images[:1200].reshape(-1, 28, 28),
+        TRAIN_LABELS: mnist.train.labels[:1200],
+        TEST_IMAGES: mnist.test.images[:200].reshape(-1, 28, 28),
+        TEST_LABELS: mnist.test.labels[:200],
+    }
+    for name, array in arrays.items():
+        (folder / f"{name}.gz").write_bytes(gzip.compress(idx_bytes(array)))
+    return folder
+
+
+@pytest.fixture
+def versions_folder(tmp_path: Path) -> Iterator[Path]:
+    """Give this process an empty model store and return the folder that the versions will be in."""
+    models = tmp_path / "home" / "models"
+    models.mkdir(parents=True)
+    before = BentoMLContainer.model_store_dir.get(), BentoMLContainer.model_store.get()
+    BentoMLContainer.model_store_dir.set(str(models))
+    BentoMLContainer.model_store.set(ModelStore(models))
+    yield models / MODEL_NAME
+    BentoMLContainer.model_store_dir.set(before[0])
+    BentoMLContainer.model_store.set(before[1])
+
+
+def run_training(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `python -m training` on the store in `home`."""
+    return subprocess.run(
+        [sys.executable, "-m", "training", *arguments],
+        cwd=ROOT,
+        env=os.environ | {"BENTOML_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def published_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a BENTOML_HOME in which the command line has published the baseline, seed 0. Not to be changed."""
+    home = tmp_path_factory.mktemp("home")
+    finished = run_training(home, "--quiet")
+    assert finished.returncode == 0, finished.stderr
+    return home
+
+
+@pytest.fixture
+def published_store(published_home: Path, versions_folder: Path) -> Path:
+    """Give this process a store of its own with the published baseline, and return the folder of the versions."""
+    shutil.copytree(published_home / "models" / MODEL_NAME, versions_folder)
+    return versions_folder

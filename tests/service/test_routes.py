@@ -1,0 +1,62 @@
+"""The routes beside `POST /predict`, over real HTTP."""
+
+import json
+import re
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models.card import ModelCard
+from models.digits import MODEL_NAME
+from service.wire import READERS
+from tests.conftest import ROOT
+from tests.service.conftest import Server
+
+
+def test_model_is_the_card_of_the_served_version(server: Server, published_home: Path) -> None:
+    versions = published_home / "models" / MODEL_NAME
+    card = ModelCard.read(versions / (versions / "latest").read_text())
+    answer = httpx.get(f"{server.url}/model")
+    assert ModelCard.model_validate_json(answer.content) == card
+    assert answer.headers["x-model-version"] == card.version
+
+
+@pytest.mark.parametrize("probe", ["livez", "readyz"])
+def test_probes_answer_200(server: Server, probe: str) -> None:
+    assert httpx.get(f"{server.url}/{probe}").status_code == 200
+    assert httpx.head(f"{server.url}/{probe}").status_code == 200
+
+
+def test_the_document_lists_every_route_and_no_other(server: Server) -> None:
+    document = httpx.get(f"{server.url}/docs.json").json()
+    for path, operations in document["paths"].items():
+        for method in operations:
+            assert httpx.request(method, f"{server.url}{path}").status_code != 404, path
+    for path in ("/healthz", "/static_content", "/docs", "/predict/"):
+        assert path not in document["paths"]
+        assert httpx.get(f"{server.url}{path}").status_code == 404, path
+
+
+def test_the_document_says_what_predict_takes_and_answers(server: Server) -> None:
+    document = httpx.get(f"{server.url}/docs.json").json()
+    predict = document["paths"]["/predict"]["post"]
+    assert list(predict["requestBody"]["content"]) == list(READERS)
+    assert {"200", "400", "408", "413", "415"} <= predict["responses"].keys()
+    answer = httpx.post(f"{server.url}/predict", json=json.loads((ROOT / "examples/seven.json").read_text())).json()
+    described = document["components"]["schemas"]["Answer"]
+    assert set(described["required"]) <= answer.keys() <= described["properties"].keys()
+
+
+def test_bentomls_schema_declares_what_the_door_answers(server: Server) -> None:
+    (predict,) = httpx.get(f"{server.url}/schema.json").json()["routes"]
+    assert (predict["route"], list(predict["input"]["properties"])) == ("/predict", ["images"])
+    document = httpx.get(f"{server.url}/docs.json").json()
+    assert predict["output"]["properties"].keys() == document["components"]["schemas"]["Answer"]["properties"].keys()
+
+
+def test_the_page_asks_nothing_of_other_hosts(server: Server) -> None:
+    page = httpx.get(f"{server.url}/")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "<script" not in page.text
+    assert not re.findall(r"""(?:src|href)=["']?(?:https?:)?//""", page.text)

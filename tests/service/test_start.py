@@ -1,0 +1,121 @@
+"""How the service starts, or says why it does not; what its process is made of; the bento."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from models.digits import MODEL_NAME
+from tests.conftest import ROOT, run_training
+from tests.service.conftest import Server, free_port, serving
+
+SEVEN = (ROOT / "examples/seven.json").read_bytes()
+
+
+def refused_start(home: Path, **settings: str) -> str:
+    """Run `bentoml serve`, which is to fail before it serves, and return what it printed."""
+    finished = subprocess.run(
+        [Path(sys.executable).parent / "bentoml", "serve", "--port", str(free_port())],
+        cwd=ROOT,
+        env=os.environ | {"BENTOML_HOME": str(home)} | settings,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert finished.returncode == 1
+    assert "Traceback" not in finished.stdout + finished.stderr
+    return finished.stderr
+
+
+def test_without_a_model_it_says_how_to_publish_one(tmp_path: Path) -> None:
+    assert "digit-classifier:latest is not in the BentoML store; `make train`" in refused_start(tmp_path)
+
+
+def test_a_gpu_that_is_not_there_stops_the_start_with_advice(home: Path) -> None:
+    said = refused_start(home, DEVICE="gpu")
+    assert "DEVICE=gpu, but the NVIDIA driver reports no GPU" in said
+    assert "DEVICE=auto" in said
+
+
+def test_a_setting_that_cannot_be_used_is_named(home: Path) -> None:
+    assert "DEVICE=tpu: Input should be 'auto', 'cpu' or 'gpu'" in refused_start(home, DEVICE="tpu")
+
+
+@pytest.mark.parametrize("broken", ["model.tflite", "golden.npz", "card.json"])
+def test_a_damaged_version_is_not_served(home: Path, broken: str) -> None:
+    versions = home / "models" / MODEL_NAME
+    with (versions / (versions / "latest").read_text() / broken).open("ab") as file:
+        file.write(b"x")
+    assert broken in refused_start(home)
+
+
+def test_a_pinned_version_is_served_although_another_is_latest(home: Path) -> None:
+    pinned = (home / "models" / MODEL_NAME / "latest").read_text()
+    assert run_training(home, "--quiet", "--recipe", "sgd", "--epochs", "2", "--force").returncode == 0
+    assert (home / "models" / MODEL_NAME / "latest").read_text() != pinned
+    with serving(home, MODEL=f"{MODEL_NAME}:{pinned}") as server:
+        assert httpx.get(f"{server.url}/model").json()["version"] == pinned
+
+
+def test_a_cpu_worker_loads_neither_tensorflow_nor_keras(server: Server) -> None:
+    assert server.predict(SEVEN).status_code == 200
+    for worker in server.workers():
+        mapped = Path(f"/proc/{worker}/maps").read_text()
+        assert "ai_edge_litert" in mapped
+        assert "/tensorflow/" not in mapped
+
+
+def test_every_log_line_is_json_when_nobody_watches(server: Server) -> None:
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in lines)
+    assert any(line["message"].startswith(f"serving {MODEL_NAME}:") for line in lines)
+
+
+def test_the_access_log_is_there_by_a_setting(home: Path) -> None:
+    with serving(home, ACCESS_LOG="true") as server:
+        server.predict(SEVEN)
+    lines = [json.loads(line) for line in server.log.read_text().splitlines()]
+    assert any("path=/predict" in line["message"] and "status=200" in line["message"] for line in lines)
+
+
+def test_it_stops_when_asked(home: Path) -> None:
+    with serving(home) as server:
+        server.predict(SEVEN)
+        workers = server.workers()
+        server.process.terminate()
+        assert server.process.wait(20) == 0
+    assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def test_bentoml_build_makes_a_bento_that_bentoml_serve_runs(home: Path, tmp_path: Path) -> None:
+    built = subprocess.run(
+        [Path(sys.executable).parent / "bentoml", "build", "--output", "tag"],
+        cwd=ROOT,
+        env=os.environ | {"BENTOML_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    tag = built.stdout.strip().removeprefix("__tag__:")
+    bento = home / "bentos" / tag.replace(":", "/")
+    packed = {path.relative_to(bento / "src").as_posix() for path in (bento / "src").rglob("*.py")}
+    assert "service/service.py" in packed
+    assert not {path for path in packed if path.startswith(("training/", "tests/"))}
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    with serving(home, tag, cwd=elsewhere) as server:
+        assert server.predict(SEVEN).json()["digits"] == [7]
+
+
+def test_nothing_of_the_service_is_left_in_a_store_that_it_only_reads(home: Path) -> None:
+    before = {path for path in (home / "models").rglob("*") if path.is_file()}
+    shutil.rmtree(home / "prometheus_multiproc_dir", ignore_errors=True)
+    with serving(home) as server:
+        server.predict(SEVEN)
+    assert {path for path in (home / "models").rglob("*") if path.is_file()} == before

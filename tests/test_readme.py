@@ -1,0 +1,108 @@
+"""The README, executed: its commands run, its answers are those that come, its figures of contract are the code's."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.settings import Settings
+from tests.conftest import ROOT
+from tests.service.conftest import free_port
+
+README = (ROOT / "README.md").read_text()
+COMMANDS = "".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()
+# These serve until they are stopped, or would run this test inside itself.
+SERVING, RECURSIVE = ["make serve", ".venv/bin/bentoml serve"], ["make test"]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("readme")
+
+
+@contextlib.contextmanager
+def started(command: str, home: Path) -> Iterator[str]:
+    """Run a command that serves, and yield the address."""
+    port = free_port()
+    command += f" PORT={port}" if command.startswith("make") else f" --port {port}"
+    with (home / "out").open("w") as out:
+        environment = os.environ | {"BENTOML_HOME": str(home)}
+        process = subprocess.Popen(
+            command, shell=True, cwd=ROOT, env=environment, stdout=out, stderr=out, start_new_session=True
+        )
+    try:
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline:
+            assert process.poll() is None, (home / "out").read_text()
+            with contextlib.suppress(httpx.TransportError):
+                httpx.get(f"http://localhost:{port}/readyz", timeout=1).raise_for_status()
+                break
+            time.sleep(0.2)
+        yield f"localhost:{port}"
+    finally:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def address(home: Path) -> Iterator[str]:
+    """Start what the README starts with, `make serve`, on a store that is empty."""
+    with started("make serve", home) as address:
+        yield address
+
+
+def run(command: str, home: Path, address: str) -> str:
+    return subprocess.check_output(
+        command.replace("localhost:3000", address),
+        shell=True,
+        cwd=ROOT,
+        env=os.environ | {"BENTOML_HOME": str(home)},
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each not in SERVING + RECURSIVE])
+def test_a_command_runs(command: str, home: Path, address: str) -> None:
+    assert run(command, home, address)
+
+
+def test_the_answers_shown_are_those_that_come(home: Path, address: str) -> None:
+    shown = [json.loads(block) for block in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
+    came = [json.loads(run(command, home, address)) for command in COMMANDS if command.startswith("curl")]
+    assert [answer.keys() for answer in came] == [answer.keys() for answer in shown]
+    assert came[0]["digits"] == shown[0]["digits"]
+    assert came[1] == shown[1]
+
+
+def test_the_python_shown_runs(home: Path, address: str) -> None:
+    for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
+        code = block.replace("localhost:3000", address)
+        subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_plain_bentoml_serve_works_after_make_serve(home: Path, address: str) -> None:
+    with started(".venv/bin/bentoml serve", home) as other:
+        assert json.loads(run(next(each for each in COMMANDS if each.startswith("curl")), home, other))["digits"] == [7]
+
+
+def test_the_settings_and_their_defaults_are_the_codes() -> None:
+    table = "\n".join(re.findall(r"^\| (`[A-Z_`, ]+`) \|", README, re.MULTILINE))
+    assert set(re.findall(r"`([A-Z_]+)`", table)) == {name.upper() for name in Settings.model_fields}
+    defaults = Settings()
+    assert f"| `MODEL` | `{defaults.model}` |" in README
+    assert f"| {defaults.max_images:,}, {defaults.max_body_bytes // 2**20} MiB |" in README
+
+
+def test_the_map_names_every_module_and_no_other() -> None:
+    the_map = README.split("## The map")[1]
+    named = set(re.findall(r"^  (\w+\.py)", the_map, re.MULTILINE))
+    assert named == {path.name for room in ("models", "training", "service") for path in (ROOT / room).glob("[!_]*.py")}
