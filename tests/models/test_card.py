@@ -1,0 +1,115 @@
+import hashlib
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from models.card import CARD_FILE, Evaluation, ModelCard, ReliabilityBin, sha256_of_files
+
+EVALUATION = Evaluation(
+    images=3,
+    accuracy=2 / 3,
+    accuracy_interval=(0.2, 0.9),
+    loss=0.1 + 0.2,
+    calibration_error=1e-17,
+    brier_score=0.5,
+    confusion=((2, 1), (0, 0)),
+    reliability=(ReliabilityBin(images=3, mean_confidence=0.7, accuracy=2 / 3),),
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with two files and the card that knows them."""
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "model.tflite").write_bytes(b"graph")
+    (tmp_path / "inner" / "weights.bin").write_bytes(b"weights")
+    (tmp_path / CARD_FILE).write_text(card_of(tmp_path).model_dump_json(indent=2))
+    return tmp_path
+
+
+def card_of(folder: Path) -> ModelCard:
+    return ModelCard(
+        name="digit-classifier",
+        version="abc",
+        created=datetime(2025, 1, 2, 3, 4, 5, 678901, UTC),
+        recipe={"name": "baseline", "learning_rate": 5e-3, "epochs": 20},
+        num_parameters=7850,
+        fit_seconds=4.2,
+        validation=EVALUATION,
+        test=EVALUATION,
+        data_sha256={"images": "00"},
+        bundled_data=True,
+        git_commit=None,
+        libraries={"keras": "3"},
+        parity={"litert": 4.470348358154297e-07},
+        forced=None,
+        sha256=sha256_of_files(folder),
+    )
+
+
+def test_a_card_reads_back_as_it_was_written(folder: Path):
+    assert ModelCard.read(folder) == card_of(folder)
+
+
+def test_the_tag_is_name_and_version(folder: Path):
+    assert ModelCard.read(folder).tag == "digit-classifier:abc"
+
+
+def test_a_card_cannot_be_changed(folder: Path):
+    with pytest.raises(ValidationError):
+        ModelCard.read(folder).forced = "a reason"
+
+
+def test_a_folder_without_a_card_was_not_published_whole(tmp_path: Path):
+    with pytest.raises(ValueError, match=f"has no {CARD_FILE}: it was not published whole") as refused:
+        ModelCard.read(tmp_path)
+    assert str(tmp_path) in str(refused.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b"null", b'{"name": "digit-', b"\xff\xfe"])
+def test_what_is_not_a_card_is_refused_by_file_name(tmp_path: Path, content: bytes):
+    (tmp_path / CARD_FILE).write_bytes(content)
+    with pytest.raises(ValueError, match=r"is not a model card: .") as refused:
+        ModelCard.read(tmp_path)
+    assert str(tmp_path / CARD_FILE) in str(refused.value)
+
+
+def test_a_card_with_a_field_too_many_is_refused(folder: Path):
+    card = (folder / CARD_FILE).read_text()
+    (folder / CARD_FILE).write_text(card.replace("{", '{"shoe_size": 43,', 1))
+    with pytest.raises(ValueError, match="is not a model card: Extra inputs are not permitted"):
+        ModelCard.read(folder)
+
+
+def test_every_file_is_hashed_but_the_card_and_bentomls_own(folder: Path):
+    (folder / "model.yaml").write_text("BentoML's")
+    (folder / "inner" / CARD_FILE).write_bytes(b"not the card")
+    assert sha256_of_files(folder) == {
+        "inner/card.json": hashlib.sha256(b"not the card").hexdigest(),
+        "inner/weights.bin": hashlib.sha256(b"weights").hexdigest(),
+        "model.tflite": hashlib.sha256(b"graph").hexdigest(),
+    }
+
+
+def test_files_as_they_were_published_pass(folder: Path):
+    ModelCard.read(folder).check_files(folder)
+
+
+def test_a_changed_file_is_named(folder: Path):
+    (folder / "inner" / "weights.bin").write_bytes(b"Weights")
+    with pytest.raises(ValueError, match=r"inner/weights\.bin differs from what it was when it was published"):
+        ModelCard.read(folder).check_files(folder)
+
+
+def test_a_missing_file_is_named(folder: Path):
+    (folder / "model.tflite").unlink()
+    with pytest.raises(ValueError, match=r"model\.tflite is missing, but is in the card of digit-classifier:abc"):
+        ModelCard.read(folder).check_files(folder)
+
+
+def test_an_added_file_is_named(folder: Path):
+    (folder / "inner" / "extra.py").write_text("")
+    with pytest.raises(ValueError, match=r"inner/extra\.py is not in the card of digit-classifier:abc"):
+        ModelCard.read(folder).check_files(folder)

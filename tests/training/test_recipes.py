@@ -1,0 +1,36 @@
+from dataclasses import FrozenInstanceError, fields, replace
+
+import pytest
+
+from training.recipes import RECIPES, Recipe
+
+
+def test_recipes_are_found_by_their_names():
+    assert {"baseline", "sgd"} <= RECIPES.keys()
+    assert all(name == recipe.name for name, recipe in RECIPES.items())
+
+
+def test_a_recipe_cannot_be_changed():
+    with pytest.raises(FrozenInstanceError):
+        RECIPES["baseline"].epochs = 3  # pyright: ignore[reportAttributeAccessIssue]: that is the point
+
+
+def test_a_recipe_has_at_most_eight_fields():
+    assert len(fields(Recipe)) <= 8
+
+
+@pytest.mark.parametrize("epochs", [0, -1])
+def test_less_than_one_epoch_is_refused(epochs: int):
+    with pytest.raises(ValueError, match=f"epochs is {epochs}; at least 1"):
+        replace(RECIPES["baseline"], epochs=epochs)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_that_does_not_fit_32_bits_is_refused(seed: int):
+    with pytest.raises(ValueError, match=f"seed is {seed}; a whole number from 0 to 4294967295"):
+        replace(RECIPES["baseline"], seed=seed)
+
+
+@pytest.mark.parametrize("seed", [0, 2**32 - 1])
+def test_the_ends_of_the_range_of_seeds_are_inside(seed: int):
+    assert replace(RECIPES["baseline"], seed=seed).seed == seed

@@ -1,0 +1,119 @@
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+from rich.console import Console
+
+from models.card import Evaluation
+from models.softmax import build_softmax_classifier
+from training.data import read_mnist
+from training.evaluate import evaluate_probabilities
+from training.fit import History, fit
+from training.recipes import RECIPES
+from training.report import ProgressBar, draw_pictures, print_evaluation, summary, worst_confusions
+
+PICTURES = ("weights.png", "confusion.png", "reliability.png", "learning_curve.png")
+HISTORY = History((0.9, 0.5), (0.7, 0.8), (0.8, 0.6), (0.75, 0.8))
+
+
+@pytest.fixture(scope="module")
+def evaluation() -> Evaluation:
+    """Return the measure of 400 random answers."""
+    random = np.random.default_rng(0)
+    return evaluate_probabilities(
+        random.dirichlet(np.full(10, 0.2), 400).astype(np.float32), random.integers(0, 10, 400, np.uint8)
+    )
+
+
+@pytest.fixture(scope="module")
+def perfect() -> Evaluation:
+    digits = np.arange(10, dtype=np.uint8)
+    return evaluate_probabilities(np.eye(10, dtype=np.float32), digits)
+
+
+def confused(evaluation: Evaluation, counts: dict[tuple[int, int], int]) -> Evaluation:
+    confusion = tuple(tuple(counts.get((label, digit), 0) for digit in range(10)) for label in range(10))
+    return evaluation.model_copy(update={"confusion": confusion})
+
+
+def printed(validation: Evaluation, test: Evaluation) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    print_evaluation(console, validation, test)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_the_worst_confusions_come_most_frequent_first_and_end_after_five(evaluation: Evaluation):
+    counts = {(8, 1): 3, (2, 7): 9, (7, 2): 4, (4, 9): 7, (0, 6): 1, (9, 4): 8, (3, 3): 100}
+    worst = worst_confusions(confused(evaluation, counts))
+    assert worst == [(2, 7, 9), (9, 4, 8), (4, 9, 7), (7, 2, 4), (8, 1, 3)]
+
+
+def test_right_answers_are_no_confusions(perfect: Evaluation):
+    assert worst_confusions(perfect) == []
+    assert "Most often confused on test: none." in printed(perfect, perfect)
+
+
+def test_the_table_has_the_figures_of_both_splits(evaluation: Evaluation, perfect: Evaluation):
+    test = evaluation.model_copy(
+        update={
+            "images": 12_345,
+            "accuracy": 0.92786,
+            "accuracy_interval": (0.9227, 0.9328),
+            "loss": 0.26151,
+            "calibration_error": 0.01719,
+            "brier_score": 0.11094,
+        }
+    )
+    text = printed(perfect, confused(test, {(2, 8): 39}))
+    for figure in ("test (12,345)", "92.79%", "92.27% to 93.28%", "0.2615", "0.0172", "0.1109", "2 read as 8 (39×)"):
+        assert figure in text
+    assert "validation (10)" in text
+    assert "100.00%" in text
+
+
+def test_the_summary_is_flat_and_json(evaluation: Evaluation, perfect: Evaluation):
+    figures = summary(replace(RECIPES["sgd"], seed=3), 1.23456, perfect, evaluation)
+    assert json.loads(json.dumps(figures, allow_nan=False)) == figures
+    assert all(isinstance(value, str | int | float) for value in figures.values())
+    assert {"recipe": "sgd", "seed": 3, "epochs": 20, "fit_seconds": 1.235}.items() <= figures.items()
+    assert figures["validation_accuracy"] == 1
+    assert figures["test_accuracy"] == pytest.approx(evaluation.accuracy, abs=1e-6)
+    assert figures["test_accuracy_low"] == pytest.approx(evaluation.accuracy_interval[0], abs=1e-6)
+    measures = ("accuracy", "loss", "calibration_error", "brier_score", "accuracy_low", "accuracy_high")
+    assert figures.keys() - {"recipe", "seed", "epochs", "fit_seconds"} == {
+        f"{split}_{measure}" for split in ("validation", "test") for measure in measures
+    }
+
+
+@pytest.mark.parametrize("which", ["evaluation", "perfect"])
+def test_four_pictures_are_drawn_that_decode_and_are_not_blank(tmp_path: Path, request: pytest.FixtureRequest, which: str):
+    draw_pictures(tmp_path / "pictures", build_softmax_classifier(), HISTORY, request.getfixturevalue(which))
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == sorted(PICTURES)
+    for name in PICTURES:
+        picture = imread(tmp_path / "pictures" / name)
+        assert min(picture.shape[:2]) > 300
+        assert picture[..., :3].std() > 0.05
+
+
+def test_the_same_run_draws_the_same_bytes(tmp_path: Path, evaluation: Evaluation):
+    classifier = build_softmax_classifier()
+    for folder in ("first", "second"):
+        draw_pictures(tmp_path / folder, classifier, HISTORY, evaluation)
+    for name in PICTURES:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
+
+
+def test_the_progress_bar_ends_full_with_the_figures_of_the_last_epoch(tiny_data: Path):
+    tiny, console = read_mnist(tiny_data), Console(file=io.StringIO(), width=150)
+    with ProgressBar(console) as bar:
+        fitted = fit(replace(RECIPES["baseline"], epochs=2), tiny.train, tiny.validation, [bar])
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "2/2" in shown
+    assert f"loss {fitted.history.train_loss[-1]:.4f}" in shown
+    assert f"validation {fitted.history.validation_accuracy[-1]:.4f}" in shown
