@@ -94,14 +94,15 @@ def publish(candidate: Candidate, force: bool = False) -> str:
     objection = objection_to(candidate)
     if objection and not force:
         raise objection
-    labels = {"recipe": candidate.recipe.name}
-    with store.restored_on_failure(), bentoml.models.create(MODEL_NAME, labels=labels) as model:
+    tag, labels = bentoml.Tag(MODEL_NAME).make_new_version(), {"recipe": candidate.recipe.name}
+    version = str(tag.version)
+    with store.publishing(version), bentoml.models.create(tag, labels=labels) as model:
         folder = Path(model.path)
         folder.chmod(0o755)  # BentoML makes it for its owner alone; a service often runs as another user
         expected = probabilities_of(candidate.fit.classifier, candidate.data.test.images)
         _export(candidate, expected, folder)
         parity = _proved_parity(candidate, expected, folder)
-        card = _card(candidate, str(model.tag.version), parity, str(objection) if objection else None, folder)
+        card = _card(candidate, version, parity, str(objection) if objection else None, folder)
         (folder / CARD_FILE).write_text(card.model_dump_json(indent=2))
     return card.tag
 

@@ -24,7 +24,7 @@ def _versions_folder() -> Path:
 
 def served_version() -> str | None:
     """Return the version that `digit-classifier:latest` means, or None."""
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, UnicodeDecodeError):
         return (_versions_folder() / "latest").read_text().strip() or None
     return None
 
@@ -45,19 +45,23 @@ def _make_served(version: str) -> None:
 
 
 @contextlib.contextmanager
-def restored_on_failure() -> Iterator[None]:
-    """Undo what a failed publication did to the store. BentoML does so for an `Exception`, not for Ctrl-C."""
-    folder = _versions_folder()
-    before, served = _version_folders(), served_version()
+def publishing(version: str) -> Iterator[None]:
+    """Make `version`, which the block writes, the served one; undo all of it, and nothing else, where the block fails.
+
+    BentoML cleans up after an `Exception`, not after Ctrl-C; and what others publish or roll back meanwhile is theirs.
+    """
+    latest, served = _versions_folder() / "latest", served_version()
+    if served is None:
+        latest.unlink(missing_ok=True)  # BentoML cannot publish beside one that it cannot read
     try:
         yield
+        _make_served(version)  # BentoML goes by the times of creation, and another run may have begun later
     except BaseException:
-        for left in _version_folders() - before:
-            shutil.rmtree(left, ignore_errors=True)
-        if served is not None and served_version() != served:
+        shutil.rmtree(_versions_folder() / version, ignore_errors=True)
+        if served is not None and served_version() in (version, None):
             _make_served(served)
-        elif served is None and folder.is_dir():
-            (folder / "latest").unlink(missing_ok=True)
+        elif served_version() in (version, None):
+            latest.unlink(missing_ok=True)
         raise
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from models.card import LITERT_FILE
 from tests.training.conftest import AddVersion
-from training.store import StoreError, published_versions, restored_on_failure, rollback, served_card, served_version
+from training.store import StoreError, published_versions, publishing, rollback, served_card, served_version
 
 
 @pytest.fixture
@@ -128,9 +128,8 @@ def test_rollback_to_a_half_written_version_is_refused(three: Path):
 
 
 def test_what_succeeds_is_not_undone(three: Path):
-    with restored_on_failure():
+    with publishing("newer"):
         shutil.copytree(three / "newest", three / "newer")
-        serve(three, "newer")
     assert served_version() == "newer"
     assert (three / "newer").is_dir()
 
@@ -141,7 +140,7 @@ def test_what_fails_is_undone_and_nothing_else(three: Path):
         serve(three, "")
         raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), restored_on_failure():
+    with pytest.raises(KeyboardInterrupt), publishing("half"):
         publish_half()
     assert served_version() == "newest"
     assert sorted(path.name for path in three.iterdir()) == ["a_oldest", "latest", "middle", "newest"]
@@ -153,6 +152,29 @@ def test_the_first_publication_that_fails_leaves_nothing_served(versions_folder:
         serve(versions_folder, "half")
         raise OSError
 
-    with pytest.raises(OSError), restored_on_failure():  # noqa: PT011
+    with pytest.raises(OSError), publishing("half"):  # noqa: PT011
         publish_half()
     assert not any(versions_folder.iterdir())
+
+
+def test_what_another_run_publishes_or_rolls_back_meanwhile_is_not_undone(three: Path):
+    def publish_half_beside_another() -> None:
+        (three / "half").mkdir()
+        shutil.copytree(three / "newest", three / "anothers")
+        serve(three, "anothers")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), publishing("half"):
+        publish_half_beside_another()
+    assert served_version() == "anothers"
+    assert (three / "anothers").is_dir()
+    assert not (three / "half").exists()
+
+
+def test_a_latest_that_cannot_be_read_does_not_stop_the_next_publication(three: Path):
+    for unreadable in (b"", b"\xff\xfe"):
+        (three / "latest").write_bytes(unreadable)
+        assert served_version() is None
+        with publishing("middle"):
+            assert not (three / "latest").exists()
+        assert served_version() == "middle"
