@@ -160,14 +160,14 @@ def test_the_first_publication_that_fails_leaves_nothing_served(versions_folder:
 def test_what_another_run_publishes_or_rolls_back_meanwhile_is_not_undone(three: Path):
     def publish_half_beside_another() -> None:
         (three / "half").mkdir()
-        shutil.copytree(three / "newest", three / "anothers")
-        serve(three, "anothers")
+        shutil.copytree(three / "newest", three / "theirs")
+        serve(three, "theirs")
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt), publishing("half"):
         publish_half_beside_another()
-    assert served_version() == "anothers"
-    assert (three / "anothers").is_dir()
+    assert served_version() == "theirs"
+    assert (three / "theirs").is_dir()
     assert not (three / "half").exists()
 
 
