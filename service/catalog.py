@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import bentoml
 import numpy as np
 from bentoml.exceptions import BentoMLException, NotFound
+from numpy.typing import NDArray
 
-from models.card import GOLDEN_FILE, PARITY_TOLERANCE, ModelCard
+from models.card import GOLDEN_FILE, PARITY_TOLERANCE, WEIGHTS_FILE, ModelCard
 from models.digits import check_images
 from service.engine import Device, Engine, load_engine
 
@@ -18,10 +20,12 @@ class CatalogError(ValueError):
 
 @dataclass(frozen=True)
 class Version:
-    """A proved version: its card, and the engine that computes it."""
+    """A proved version: its card, the engine that computes it, its weights (784, 10) and biases (10,) for explaining."""
 
     card: ModelCard
     engine: Engine
+    weights: NDArray[np.float32]
+    biases: NDArray[np.float32]
 
     @property
     def tag(self) -> str:
@@ -72,18 +76,23 @@ def load_version(tag: str, device: Device) -> Version:
         NoGpuError: `device` is "gpu", and there is none.
     """
     folder, card = find_version(tag)
-    version = Version(card, load_engine(folder, device))
+    weights, biases = _read_arrays(folder / WEIGHTS_FILE, "weights", "biases")
+    version = Version(card, load_engine(folder, device), weights, biases)
     _prove_golden_digits(version, folder / GOLDEN_FILE)
     return version
 
 
-def _prove_golden_digits(version: Version, path: Path) -> None:
+def _read_arrays(path: Path, *names: str) -> tuple[NDArray[Any], ...]:
     try:
-        with np.load(path, allow_pickle=False) as golden:
-            images, expected = check_images(golden["images"]), golden["probabilities"]
+        with np.load(path, allow_pickle=False) as arrays:
+            return tuple(arrays[name] for name in names)
     except (ValueError, KeyError, OSError) as error:
-        raise CatalogError(f"{path} does not hold golden digits: {error}") from None
-    difference = float(np.abs(version.engine.run(images) - expected).max())
+        raise CatalogError(f"{path} does not hold {' and '.join(names)}: {error}") from None
+
+
+def _prove_golden_digits(version: Version, path: Path) -> None:
+    images, expected = _read_arrays(path, "images", "probabilities")
+    difference = float(np.abs(version.engine.run(check_images(images)) - expected).max())
     if not difference <= PARITY_TOLERANCE:  # so written, NaN is refused too
         raise CatalogError(
             f"{version.tag} answers its golden digits up to {difference:.1e} away from what was published; "

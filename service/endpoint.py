@@ -1,37 +1,77 @@
-"""`POST /predict` as one plain ASGI callable: read, decode, compute, encode, send."""
+"""`POST /predict` as one plain ASGI callable: read, decode, submit, encode, send."""
 
 import asyncio
+import time
+from collections.abc import Coroutine
+from typing import Any
+from urllib.parse import parse_qs
 
 import numpy as np
 from numpy.typing import NDArray
 from starlette.types import Receive, Scope, Send
 
 from models.digits import hint_about
-from service import metrics, wire
+from service import metrics
+from service.answers import BYTES, answer_type, encode_bytes, encode_json, explain
+from service.batcher import Batcher, Computed, DeadlineError, QueueFullError
 from service.catalog import Catalog, Version
+from service.memory import QuietMoment
+from service.refusals import CLIENT_LEFT, Refusal
 from service.settings import Settings
-from service.wire import Refusal
+from service.wire import Form, decode, form_of
+
+# From here on, what a request leaves behind in memory is worth giving back.
+_LARGE_BYTES = 2**20
 
 
 class PredictEndpoint:
     """Answers digits. Whatever it refuses, it raises as a `Refusal`, for the door to word."""
 
-    def __init__(self, catalog: Catalog, settings: Settings) -> None:
+    def __init__(self, catalog: Catalog, batcher: Batcher, settings: Settings) -> None:
         self._catalog = catalog
+        self._batcher = batcher
         self._settings = settings
+        self._quiet_moment = QuietMoment()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         content_type = headers.get(b"content-type", b"").decode("latin-1")
-        wire.reader_for(content_type)  # a type that cannot be read is refused before its body is
+        form = form_of(content_type)  # a type that cannot be read is refused before its body is
+        media_type = answer_type(headers.get(b"accept", b"").decode("latin-1"))
+        is_explained = _wants_explanation(scope["query_string"], media_type)
         body = await self._complete_body(receive, int(headers.get(b"content-length", 0)))
         version = self._catalog.served
-        images = wire.decode(content_type, body)
-        if len(images) > self._settings.max_images:
-            raise Refusal(413, f"{len(images):,} images came; send at most {self._settings.max_images:,} in one request.")
-        digits, probabilities = answer_for(version, images)
-        answer = wire.encode_answer(version.tag, digits, probabilities, hint_about(images))
-        await _send_json(send, answer, version.card.version)
+
+        began = time.perf_counter()
+        images = await self._decoded(form, body, content_type)
+        decoded = time.perf_counter()
+        computed = await self._computed(version, images, began, receive)
+        to_encode = time.perf_counter()
+        answer = _encoded(version, images, computed, media_type, is_explained)
+        encoded = time.perf_counter()
+
+        stages = (decoded - began, computed.queue_seconds, computed.compute_seconds, encoded - to_encode)
+        metrics.count_stages(stages)
+        await _send(send, answer, media_type, version, stages)
+
+    async def _decoded(self, form: Form, body: bytes, content_type: str) -> NDArray[np.float32]:
+        if len(body) > _LARGE_BYTES:
+            self._quiet_moment.put_off()
+        arguments = (form, body, content_type, self._settings.max_images)
+        return await asyncio.to_thread(decode, *arguments) if form.is_slow else decode(*arguments)
+
+    async def _computed(self, version: Version, images: NDArray[np.float32], began: float, receive: Receive) -> Computed:
+        limit = self._settings.request_seconds
+        answer = self._batcher.submit(version.engine, images, limit - (time.perf_counter() - began))
+        try:
+            # Watching for a client that leaves costs more than the next turn of the event loop is away.
+            return await (_unless_left(receive, answer) if self._batcher.will_wait() else answer)
+        except QueueFullError:
+            sentence = f"{self._settings.queue_images:,} images wait already; send again in a second, or to another replica."
+            raise Refusal(429, "queue_full", sentence, {"Retry-After": "1"}) from None
+        except DeadlineError:
+            sentence = f"there was no answer within {limit:g} s; send again, or fewer images at a time."
+            raise Refusal(504, "deadline", sentence) from None
 
     async def _complete_body(self, receive: Receive, announced_bytes: int) -> bytes:
         self._check_size(announced_bytes)
@@ -40,42 +80,79 @@ class PredictEndpoint:
             async with asyncio.timeout(seconds):
                 return await self._body(receive)
         except TimeoutError:
-            raise Refusal(
-                408, f"the body was not complete after {seconds:g} s; send it faster or in smaller requests."
-            ) from None
+            sentence = f"the body was not complete after {seconds:g} s; send it faster or in smaller requests."
+            raise Refusal(408, "slow_body", sentence) from None
 
     async def _body(self, receive: Receive) -> bytes:
         chunks, size, more = [], 0, True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Refusal(metrics.CLIENT_LEFT, "the client left before its body was complete.")
+                raise Refusal(CLIENT_LEFT, "client_left", "the client left before its body was complete.")
             chunks.append(message.get("body", b""))
             size += len(chunks[-1])
             self._check_size(size)
             more = message.get("more_body", False)
-        return b"".join(chunks)
+        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
     def _check_size(self, size: int) -> None:
         limit = self._settings.max_body_bytes
         if size > limit:
-            raise Refusal(413, f"the body has {size:,} bytes or more; send at most {limit:,}, in several requests.")
+            sentence = f"the body has {size:,} bytes or more; send at most {limit:,}, in several requests."
+            raise Refusal(413, "too_many_bytes", sentence)
 
 
-def answer_for(version: Version, images: NDArray[np.float32]) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-    """Compute and count the digits (N,) and probabilities (N, 10) of checked `images` (N, 784)."""
-    probabilities = version.engine.run(images)
-    digits = probabilities.argmax(axis=1)
-    metrics.BATCH_SIZE.observe(len(images))
-    metrics.count_answers(digits, probabilities.max(axis=1))
-    return digits, probabilities
+def _wants_explanation(query: bytes, media_type: str) -> bool:
+    if not query:
+        return False
+    choice = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("explain", ["false"])[-1]
+    if choice not in ("true", "false"):
+        raise Refusal(400, "malformed", f"explain is {choice[:40]!r}; send ?explain=true, or leave it out.")
+    if choice == "true" and media_type == BYTES:
+        sentence = f"explain=true was asked for with Accept: {BYTES}, which has no room for evidence; accept JSON."
+        raise Refusal(400, "malformed", sentence)
+    return choice == "true"
 
 
-async def _send_json(send: Send, body: bytes, model_version: str) -> None:
+async def _unless_left(receive: Receive, answer: Coroutine[Any, Any, Computed]) -> Computed:
+    """Wait for `answer`, but no longer than the client does.
+
+    Raises:
+        Refusal: 499, the client left; its images are then taken out of the queue.
+    """
+    answering, leaving = asyncio.ensure_future(answer), asyncio.ensure_future(_left(receive))
+    try:
+        await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
+        if answering.done():
+            return answering.result()
+        raise Refusal(CLIENT_LEFT, "client_left", "the client left before it was answered.")
+    finally:
+        answering.cancel()
+        leaving.cancel()
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _encoded(version: Version, images: NDArray[np.float32], computed: Computed, media_type: str, is_explained: bool) -> bytes:
+    if media_type == BYTES:
+        return encode_bytes(computed.probabilities)
+    explanation = explain(images, computed.digits, version.weights, version.biases) if is_explained else None
+    return encode_json(version.tag, computed.digits, computed.probabilities, hint_about(images), explanation)
+
+
+async def _send(send: Send, body: bytes, media_type: str, version: Version, stages: tuple[float, ...]) -> None:
+    milliseconds = tuple(1000 * seconds for seconds in stages)
     headers = [
-        (b"content-type", wire.JSON.encode()),
-        (b"content-length", str(len(body)).encode()),
-        (b"x-model-version", model_version.encode()),
+        (b"content-type", media_type.encode()),
+        (b"content-length", b"%d" % len(body)),
+        (b"x-model-version", version.card.version.encode()),
+        (b"server-timing", _SERVER_TIMING % milliseconds),
     ]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+_SERVER_TIMING = b", ".join(b"%s;dur=%%.3f" % stage.encode() for stage in metrics.STAGES)

@@ -10,6 +10,9 @@ from models.exported import Graph, load_litert, load_saved_model, native_chatter
 
 Device = Literal["auto", "cpu", "gpu"]
 
+# LiteRT computes 256 images in 0.2 ms; the way to another thread and back costs 0.1 ms of CPU time.
+_MAX_INLINE_IMAGES = 256
+
 
 class NoGpuError(ValueError):
     """A GPU was asked for, and there is none that TensorFlow can use."""
@@ -23,11 +26,12 @@ class NoGpuError(ValueError):
 
 @dataclass(frozen=True)
 class Engine:
-    """A loaded model and what computes it."""
+    """A loaded model and what computes it. Up to `max_inline_images` it is quicker than the way to another thread."""
 
     runtime: Literal["litert", "tensorflow"]
     device: Literal["cpu", "gpu"]
     run: Graph
+    max_inline_images: int
 
 
 def load_engine(folder: Path, device: Device) -> Engine:
@@ -40,8 +44,8 @@ def load_engine(folder: Path, device: Device) -> Engine:
     if obstacle and device == "gpu":
         raise NoGpuError(obstacle)
     if obstacle:
-        return Engine("litert", "cpu", load_litert(folder / LITERT_FILE))
-    return Engine("tensorflow", "gpu", load_saved_model(folder / SAVED_MODEL_FOLDER))
+        return Engine("litert", "cpu", load_litert(folder / LITERT_FILE), _MAX_INLINE_IMAGES)
+    return Engine("tensorflow", "gpu", load_saved_model(folder / SAVED_MODEL_FOLDER), 0)
 
 
 def require_gpu() -> None:

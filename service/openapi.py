@@ -2,12 +2,18 @@
 
 from typing import Any
 
+from pydantic.json_schema import models_json_schema
+
 from models.digits import IMAGE_SHAPE, MAX_PIXEL, NUM_PIXELS
-from service import wire
+from service.answers import Answer, Error
+from service.metrics import STAGES
 from service.settings import Settings
+from service.wire import BYTES, FORMS, JPEG, JSON, MULTIPART, NPY, PNG
 
 _CONTRACT_VERSION = "1"
 _ROWS, _COLUMNS = IMAGE_SHAPE
+_SCHEMAS = "#/components/schemas/"
+_BINARY = {"type": "string", "format": "binary"}
 
 
 def openapi_document(settings: Settings) -> dict[str, Any]:
@@ -31,8 +37,13 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
             "/docs.json": {"get": _get("This document.", "application/json")},
             "/schema.json": {"get": _get("The API as BentoML's client reads it.", "application/json")},
         },
-        "components": {"schemas": {"Answer": wire.Answer.model_json_schema(), "Error": wire.Error.model_json_schema()}},
+        "components": {"schemas": _schemas()},
     }
+
+
+def _schemas() -> dict[str, Any]:
+    schemas = models_json_schema([(Answer, "serialization"), (Error, "serialization")], ref_template=_SCHEMAS + "{model}")
+    return schemas[1]["$defs"]
 
 
 def _get(description: str, media_type: str) -> dict[str, Any]:
@@ -44,29 +55,56 @@ def _predict(settings: Settings) -> dict[str, Any]:
         400: "The body is not what its media type says; the sentence names image and pixel.",
         408: f"The body was not complete after {settings.request_seconds:g} s.",
         413: f"More than {settings.max_body_bytes:,} bytes or {settings.max_images:,} images.",
-        415: f"The media type is none of: {', '.join(wire.READERS)}.",
+        415: f"The media type is none of: {', '.join(FORMS)}.",
+        429: f"{settings.queue_images:,} images wait for an answer already; try again after Retry-After seconds.",
         500: "A fault of the service.",
+        504: f"There was no answer within {settings.request_seconds:g} s.",
     }
     return {
         "operationId": "predict",
         "summary": "Answer which digit each image shows.",
-        "requestBody": {
-            "required": True,
-            "content": {media_type: {"schema": _BODIES[media_type](settings)} for media_type in wire.READERS},
-        },
-        "responses": {
-            "200": {
-                "description": "The answers, in the order of the images.",
-                "headers": {"X-Model-Version": {"description": "The version that answered.", "schema": {"type": "string"}}},
-                "content": {wire.JSON: {"schema": {"$ref": "#/components/schemas/Answer"}}},
-            }
-        }
-        | {str(status): _refusal(description) for status, description in refusals.items()},
+        "parameters": [_EXPLAIN],
+        "requestBody": {"required": True, "content": {each: {"schema": _body(each, settings)} for each in FORMS}},
+        "responses": {"200": _ANSWER} | {str(status): _refusal(sentence) for status, sentence in refusals.items()},
     }
 
 
+_EXPLAIN = {
+    "name": "explain",
+    "in": "query",
+    "description": "Add the evidence for each answer; with a JSON answer only.",
+    "schema": {"type": "boolean", "default": False},
+}
+
+_ANSWER = {
+    "description": "The answers, in the order of the images; as bytes, N × 10 little-endian float32 probabilities.",
+    "headers": {
+        "X-Model-Version": {"description": "The version that answered.", "schema": {"type": "string"}},
+        "Server-Timing": {"description": f"Milliseconds for: {', '.join(STAGES)}.", "schema": {"type": "string"}},
+    },
+    "content": {JSON: {"schema": {"$ref": _SCHEMAS + "Answer"}}, BYTES: {"schema": _BINARY}},
+}
+
+
 def _refusal(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {wire.JSON: {"schema": {"$ref": "#/components/schemas/Error"}}}}
+    return {"description": description, "content": {JSON: {"schema": {"$ref": _SCHEMAS + "Error"}}}}
+
+
+def _body(media_type: str, settings: Settings) -> dict[str, Any]:
+    if media_type == JSON:
+        return _json_body(settings)
+    if media_type == MULTIPART:
+        return {"type": "object", "additionalProperties": _BINARY, "description": _BODIES[MULTIPART]}
+    return _BINARY | {"description": _BODIES[media_type]}
+
+
+_BODIES = {
+    BYTES: "N × 784 bytes, one unsigned byte a pixel, row by row.",
+    NPY: "A .npy array of real numbers, shape (N, 784), (N, 28, 28) or (28, 28).",
+    PNG: "One picture of one digit, any size, dark on light or light on dark.",
+    JPEG: "One picture of one digit, any size, dark on light or light on dark.",
+    MULTIPART: "One PNG or JPEG in each part, in order; the names do not matter.",
+}
 
 
 def _json_body(settings: Settings) -> dict[str, Any]:
@@ -83,6 +121,3 @@ def _json_body(settings: Settings) -> dict[str, Any]:
 
 def _array(items: dict[str, Any], count: int) -> dict[str, Any]:
     return {"type": "array", "items": items, "minItems": count, "maxItems": count}
-
-
-_BODIES = {wire.JSON: _json_body}

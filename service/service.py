@@ -8,14 +8,15 @@ import numpy as np
 from bentoml.exceptions import BentoMLConfigException
 
 from models.digits import check_images, hint_about
+from service.answers import Answer
+from service.batcher import Batcher
 from service.catalog import Catalog, CatalogError, find_version
 from service.door import Door
-from service.endpoint import answer_for
 from service.engine import NoGpuError, require_gpu
 from service.logs import configure_logs
+from service.memory import freeze_start_up_heap, keep_freed_memory
 from service.metrics import MODEL_INFO
 from service.settings import Settings
-from service.wire import Answer
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,7 @@ def _settings() -> Settings:
 
 SETTINGS = _settings()
 CATALOG = Catalog(SETTINGS.model, SETTINGS.device)
+BATCHER = Batcher(SETTINGS.max_batch_images, SETTINGS.queue_images)
 
 
 @bentoml.service(
@@ -47,10 +49,12 @@ class DigitClassifier:
 
     def __init__(self) -> None:
         configure_logs()
+        keep_freed_memory()
         version = CATALOG.load()
         card, engine = version.card, version.engine
         MODEL_INFO.labels(card.version, card.recipe["name"], engine.runtime, engine.device).set(1)
         logger.info("serving %s", version.tag, extra={"runtime": engine.runtime, "device": engine.device})
+        freeze_start_up_heap()
 
     @bentoml.on_deployment
     @staticmethod
@@ -72,17 +76,18 @@ class DigitClassifier:
         """Answer which digit each image shows: (N, 784) or (N, 28, 28) pixels from 0 to 255."""
         pixels = check_images(images)
         version = CATALOG.served
-        digits, probabilities = answer_for(version, pixels)
+        computed = await BATCHER.submit(version.engine, pixels, SETTINGS.request_seconds)
         return Answer(
             model=version.tag,
-            digits=digits.tolist(),
+            digits=computed.digits.tolist(),
             hint=hint_about(pixels),
-            probabilities=probabilities.tolist(),
+            probabilities=computed.probabilities.tolist(),
         )
 
 
 DigitClassifier.add_asgi_middleware(
     Door,  # pyright: ignore[reportArgumentType]: BentoML's protocol describes the class as its own instance
     catalog=CATALOG,
+    batcher=BATCHER,
     settings=SETTINGS,
 )

@@ -1,175 +1,174 @@
-"""Bytes to arrays and back: one function for each media type, and one table of them."""
+"""Bytes to arrays: one function for each media type that a body may have, one table of them, one check for all."""
 
-import json
-from collections import Counter
+import io
+import tokenize
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
 
 from models.digits import EXPECTED, IMAGE_SHAPE, NUM_PIXELS, check_images
+from service.json_images import read_json
+from service.pictures import read_picture
+from service.refusals import Refusal, too_many_images
 
 JSON = "application/json"
+BYTES = "application/octet-stream"
+NPY = "application/x-npy"
+PNG = "image/png"
+JPEG = "image/jpeg"
+MULTIPART = "multipart/form-data"
 
-_ROWS, _COLUMNS = IMAGE_SHAPE
-
-
-class Answer(BaseModel):
-    """The digit that each image shows, in the order of the images."""
-
-    model: str = Field(description="tag of the version that computed the answer")
-    digits: list[int] = Field(description="the digit of the highest probability, for each image")
-    hint: str | None = Field(default=None, description="what looks mistaken about the images, where something does")
-    probabilities: list[list[float]] = Field(description="ten for each image, one a digit, adding up to 1")
+# numpy evaluates the header as a Python literal, which is safe only while it is short; an honest one has 118 bytes.
+_MAX_NPY_HEADER = 1000
 
 
-class Error(BaseModel):
-    """Every error."""
+Reader = Callable[[bytes, str, int], NDArray[Any]]
+"""Takes a body, its whole Content-Type and how many images it may have; returns an array that is checked by the caller.
 
-    error: str = Field(description="what came, what was expected, how to fix it")
-
-
-class Refusal(Exception):
-    """A request that is answered with an error: its status, and a sentence that says what to do."""
-
-    def __init__(self, status: int, sentence: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.headers = headers
+Raises ValueError or Refusal with a sentence.
+"""
 
 
-def decode(content_type: str | None, body: bytes) -> NDArray[np.float32]:
-    """Return the images in `body` as checked float32 pixels of shape (N, 784).
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How bodies of one media type are read. `is_slow`: in a thread, since it may take longer than others should wait."""
 
-    Raises:
-        Refusal: 415 for a media type that is not in `READERS`, 400 for a body that is not what it should be.
-    """
-    reader = reader_for(content_type)
-    try:
-        return check_images(reader(body))
-    except ValueError as error:
-        raise Refusal(400, str(error)) from None
+    read: Reader
+    is_slow: bool = False
 
 
-def reader_for(content_type: str | None) -> Callable[[bytes], NDArray[Any]]:
-    """Return the function that reads bodies of `content_type`, whose parameters (charset) are ignored.
+def form_of(content_type: str) -> Form:
+    """Return how bodies of `content_type` are read, whatever its parameters.
 
     Raises:
         Refusal: 415.
     """
-    media_type = (content_type or "").partition(";")[0].strip().lower()
-    if media_type not in READERS:
+    media_type = media_type_of(content_type)
+    if media_type not in FORMS:
         came = f"Content-Type is {media_type[:80]}" if media_type else "the request has no Content-Type"
-        raise Refusal(415, f"{came}; send one of: {', '.join(READERS)}.")
-    return READERS[media_type]
+        raise Refusal(415, "media_type", f"{came}; send one of: {', '.join(FORMS)}.")
+    return FORMS[media_type]
 
 
-def read_json(body: bytes) -> NDArray[np.float64]:
-    """Read `{"images": [image, …]}` into float64 of shape (N, 784) or (N, 28, 28); values are not checked.
+def media_type_of(header: str) -> str:
+    """Return what a Content-Type or a choice of Accept names, without its parameters."""
+    return header.partition(";")[0].strip().lower()
+
+
+def decode(form: Form, body: bytes, content_type: str, max_images: int) -> NDArray[np.float32]:
+    """Return the images in `body` as checked float32 pixels of shape (N, 784).
 
     Raises:
-        ValueError: it is something else; the message names the image and, where there is one, the pixel.
+        Refusal: 400 for a body that is not what it should be, 413 for more than `max_images`.
     """
-    images = _images_of(_parse(body))
-    if not isinstance(images, list) or not images:
-        raise ValueError(f'"images" is {_kind(images)}; it must be a list of at least one image: {EXPECTED}.')
-    shape = _shape_of(images[0])
-    pixels = [_pixels(image, shape, f"images[{index}]") for index, image in enumerate(images)]
-    return np.array(pixels, np.float64).reshape(-1, *shape)
-
-
-def _parse(body: bytes) -> Any:
-    # All numbers become floats: an integer of 5,000 digits is then infinite and out of range, not an error of its own.
     try:
-        text = body.decode()
-        if text.startswith("\ufeff"):
-            raise ValueError("the body starts with a byte-order mark; send UTF-8 without one.")
-        return json.loads(text, parse_int=float, parse_constant=_refuse_constant, object_pairs_hook=_object)
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the body is not UTF-8 at byte {error.start}; send JSON in UTF-8.") from None
-    except json.JSONDecodeError as error:
-        raise ValueError(f'the body is not JSON: {error}; send {{"images": [[784 numbers], …]}}.') from None
-    except RecursionError:
-        raise ValueError('the body is nested too deeply; send {"images": [[784 numbers], …]}.') from None
+        images = form.read(body, content_type, max_images)
+        if len(images) > max_images:
+            raise too_many_images(f"{len(images):,} images", max_images)
+        return check_images(images)
+    except ValueError as error:
+        raise Refusal(400, "malformed", str(error)) from None
 
 
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"the body has {name}, which is not JSON; {EXPECTED}.")
+def _read_json(body: bytes, content_type: str, max_images: int) -> NDArray[np.float64]:
+    return read_json(body, max_images)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the body has the key {_shown(twice)} more than once; send each key once.")
-    return found
+def _read_bytes(body: bytes, content_type: str, max_images: int) -> NDArray[np.uint8]:
+    """Read N × 784 bytes, one a pixel, row by row."""
+    if not body or len(body) % NUM_PIXELS:
+        raise ValueError(f"the body has {len(body):,} bytes, not N × {NUM_PIXELS}; send one unsigned byte for each pixel.")
+    return np.frombuffer(body, np.uint8).reshape(-1, NUM_PIXELS)
 
 
-def _images_of(document: Any) -> Any:
-    if not isinstance(document, dict):
-        raise ValueError(f'the body is {_kind(document)}; send an object: {{"images": [[784 numbers], …]}}.')
-    if "images" not in document:
-        has = f"its first key is {_shown(next(iter(document)))}" if document else "it has none"
-        raise ValueError(f'the body has no key "images" ({has}); send {{"images": [[784 numbers], …]}}.')
-    other = next((key for key in document if key != "images"), None)
-    if other is not None:
-        raise ValueError(f'the body has a key {_shown(other)} that is not known; send "images" alone.')
-    return document["images"]
+def _read_npy(body: bytes, content_type: str, max_images: int) -> NDArray[Any]:
+    """Read a `.npy` array of real numbers, (N, 784), (N, 28, 28) or (28, 28), without trusting its header."""
+    stream = io.BytesIO(body)
+    shape, is_fortran, dtype = _npy_header(stream)
+    num_bytes = len(body) - stream.tell()
+    if dtype.kind not in "uif":
+        raise ValueError(f"the array is of type {dtype}, not of real numbers; {EXPECTED}.")
+    # Compared before anything of that size is made; Python's integers do not overflow.
+    count = int(np.prod(shape, dtype=object))
+    if min(shape, default=0) < 0 or count * dtype.itemsize != num_bytes:
+        raise ValueError(f"the header says {shape} of {dtype}, which is not the {num_bytes:,} bytes that follow it.")
+    array = np.ndarray(shape, dtype, body, offset=stream.tell(), order="F" if is_fortran else "C")
+    return array[np.newaxis] if shape == IMAGE_SHAPE else np.atleast_1d(array)
 
 
-def _shape_of(first: Any) -> tuple[int, ...]:
-    """Return the shape that the first image takes for all of them: square if it is made of lists."""
-    is_square = isinstance(first, list) and bool(first) and isinstance(first[0], list)
-    return IMAGE_SHAPE if is_square else (NUM_PIXELS,)
+def _npy_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    try:
+        version = np.lib.format.read_magic(stream)
+        if version not in readers:
+            raise ValueError(f"version {version} is not read here")
+        return readers[version](stream, max_header_size=_MAX_NPY_HEADER)
+    except (ValueError, tokenize.TokenError, RecursionError, MemoryError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ValueError(f"the body is not a .npy array ({reason[:100]}); write it with numpy.save.") from None
 
 
-def _pixels(image: Any, shape: tuple[int, ...], place: str) -> list[Any]:
-    if shape != IMAGE_SHAPE:
-        return _numbers(image, NUM_PIXELS, place)
-    if not isinstance(image, list) or len(image) != _ROWS:
-        raise ValueError(f"{place} is {_kind(image)}, not {_ROWS} rows; {EXPECTED}, all flat or all in rows of 28.")
-    return [_numbers(row, _COLUMNS, f"{place}[{index}]") for index, row in enumerate(image)]
+def _read_picture(body: bytes, content_type: str, max_images: int) -> NDArray[np.uint8]:
+    return read_picture(body)[np.newaxis]
 
 
-def _numbers(values: Any, count: int, place: str) -> list[float]:
-    if not isinstance(values, list):
-        raise ValueError(f"{place} is {_kind(values)}, not a list of {count} numbers; {EXPECTED}.")
-    for index, value in enumerate(values) if set(map(type, values)) != {float} else ():
-        if type(value) is not float:
-            raise ValueError(f"{place}[{index}] is {_kind(value)}, not a number; {EXPECTED}.")
-    if len(values) != count:
-        raise ValueError(f"{place} has {len(values)} values, not {count}; {EXPECTED}.")
-    return values
+def _read_multipart(body: bytes, content_type: str, max_images: int) -> NDArray[np.uint8]:
+    """Read one picture from each part, in order."""
+    parts = _parts(body, content_type, max_images)
+    if not parts:
+        raise ValueError("the form has no parts; send one PNG or JPEG in each part.")
+    pictures = []
+    for index, part in enumerate(parts):
+        try:
+            pictures.append(read_picture(part))
+        except ValueError as error:
+            raise ValueError(f"part {index}: {error}") from None
+    return np.stack(pictures)
 
 
-_KINDS = {dict: "an object", float: "a number", bool: "a boolean", type(None): "null"}
+def _parts(body: bytes, content_type: str, max_parts: int) -> list[bytes]:
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
+        raise ValueError("the Content-Type has no boundary; send multipart/form-data; boundary=… as HTTP clients do.")
+    parts: list[bytearray] = []
+    is_complete = False
 
+    def begin() -> None:
+        if len(parts) == max_parts:
+            raise too_many_images(f"more than {max_parts:,} parts", max_parts)
+        parts.append(bytearray())
 
-def _kind(value: Any) -> str:
-    if isinstance(value, list):
-        return f"a list of {len(value)}" if value else "an empty list"
-    return f"the string {_shown(value)}" if isinstance(value, str) else _KINDS[type(value)]
+    def extend(data: bytes, start: int, stop: int) -> None:
+        parts[-1] += data[start:stop]
 
+    def complete() -> None:
+        nonlocal is_complete
+        is_complete = True
 
-def _shown(text: str) -> str:
-    return json.dumps(text if len(text) <= 40 else f"{text[:40]}…")
-
-
-def encode_answer(tag: str, digits: NDArray[np.intp], probabilities: NDArray[np.float32], hint: str | None) -> bytes:
-    """Return the JSON of an `Answer` for digits of shape (N,) and probabilities of shape (N, 10)."""
-    hints = {"hint": hint} if hint else {}
-    answer = {"model": tag, "digits": digits, **hints, "probabilities": probabilities}
-    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
-
-
-def encode_error(sentence: str) -> bytes:
-    """Return the JSON of an `Error`."""
-    return orjson.dumps({"error": sentence})
+    try:
+        parser = MultipartParser(boundary, {"on_part_begin": begin, "on_part_data": extend, "on_end": complete})
+        parser.write(body)
+    except FormParserError as error:
+        raise ValueError(f"the form cannot be read ({error}); send multipart/form-data as HTTP clients do.") from None
+    if not is_complete:
+        raise ValueError("the form ends before its closing boundary; send the whole of it.")
+    return [bytes(part) for part in parts]
 
 
 # The first is the one that examples use.
-READERS: Mapping[str, Callable[[bytes], NDArray[Any]]] = MappingProxyType({JSON: read_json})
+FORMS: Mapping[str, Form] = MappingProxyType(
+    {
+        JSON: Form(_read_json),
+        BYTES: Form(_read_bytes),
+        NPY: Form(_read_npy),
+        PNG: Form(_read_picture, is_slow=True),
+        JPEG: Form(_read_picture, is_slow=True),
+        MULTIPART: Form(_read_multipart, is_slow=True),
+    }
+)

@@ -18,6 +18,7 @@ from models.card import (
     PARITY_TOLERANCE,
     PICTURES_FOLDER,
     SAVED_MODEL_FOLDER,
+    WEIGHTS_FILE,
     Evaluation,
     ModelCard,
     sha256_of_files,
@@ -119,6 +120,8 @@ def _export(candidate: Candidate, expected: NDArray[np.float32], folder: Path) -
         labels=test.labels[:NUM_GOLDEN],
         probabilities=expected[:NUM_GOLDEN],
     )
+    weights, biases = classifier.get_weights()
+    np.savez_compressed(folder / WEIGHTS_FILE, weights=weights, biases=biases)
     draw_pictures(folder / PICTURES_FOLDER, classifier, candidate.fit.history, candidate.test)
 
 

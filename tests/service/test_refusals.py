@@ -56,9 +56,9 @@ BAD_BODIES = {
     "flat, then square": (images(FLAT, SQUARE), "images[1][0] is a list of 28, not a number"),
     "square, then flat": (images(SQUARE, FLAT), "images[1] is a list of 784, not 28 rows"),
     "an image that is null": (images(FLAT, None), "images[1] is null"),
-    "NaN": (with_pixel("NaN"), "NaN, which is not JSON"),
-    "Infinity": (with_pixel("Infinity"), "Infinity, which is not JSON"),
-    "-Infinity": (with_pixel("-Infinity"), "-Infinity, which is not JSON"),
+    "NaN": (with_pixel("NaN"), "images[1][5] is NaN, not a number"),
+    "Infinity": (with_pixel("Infinity"), "images[1][5] is Infinity, not a number"),
+    "-Infinity": (with_pixel("-Infinity"), "images[1][5] is -Infinity, not a number"),
     "null as a pixel": (with_pixel("null"), "images[1][5] is null, not a number"),
     "a string as a pixel": (with_pixel('"12"'), 'images[1][5] is the string "12", not a number'),
     "a boolean as a pixel": (with_pixel("true"), "images[1][5] is a boolean, not a number"),
@@ -116,7 +116,7 @@ def test_one_image_above_the_limit_is_a_413(server: Server) -> None:
     assert server.predict(images(*[FLAT] * 1024)).status_code == 200
     answer = server.predict(images(*[FLAT] * 1025))
     assert answer.status_code == 413
-    assert "1,025 images came; send at most 1,024" in answer.json()["error"]
+    assert "803,600 numbers came; send at most 1,024 images" in answer.json()["error"]
 
 
 @pytest.mark.parametrize("chunked", [False, True])

@@ -9,7 +9,7 @@ import pytest
 
 from models.card import ModelCard
 from models.digits import MODEL_NAME
-from service.wire import READERS
+from service.wire import FORMS
 from tests.conftest import ROOT
 from tests.service.conftest import Server
 
@@ -41,8 +41,8 @@ def test_the_document_lists_every_route_and_no_other(server: Server) -> None:
 def test_the_document_says_what_predict_takes_and_answers(server: Server) -> None:
     document = httpx.get(f"{server.url}/docs.json").json()
     predict = document["paths"]["/predict"]["post"]
-    assert list(predict["requestBody"]["content"]) == list(READERS)
-    assert {"200", "400", "408", "413", "415"} <= predict["responses"].keys()
+    assert list(predict["requestBody"]["content"]) == list(FORMS)
+    assert {"200", "400", "408", "413", "415", "429", "504"} <= predict["responses"].keys()
     answer = httpx.post(f"{server.url}/predict", json=json.loads((ROOT / "examples/seven.json").read_text())).json()
     described = document["components"]["schemas"]["Answer"]
     assert set(described["required"]) <= answer.keys() <= described["properties"].keys()

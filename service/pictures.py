@@ -1,0 +1,227 @@
+"""One PNG or JPEG of a digit, brought into MNIST's form: http://yann.lecun.com/exdb/mnist/ says how its makers did it."""
+
+import functools
+import io
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageChops, ImageFilter, ImageOps
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+
+from models.digits import IMAGE_SHAPE, MAX_PIXEL
+
+Ink = NDArray[np.float32]
+"""Shape (height, width): how far a pixel stands out from the ground, from 0."""
+
+# A camera's 12 megapixels fit; decoded, at up to 4 bytes a pixel, the most take 64 MiB.
+MAX_PICTURE_PIXELS = 2**24
+# A PNG chunk takes 4 reads, a stray byte in a JPEG's header one: a file of more is made to keep Pillow busy.
+MAX_READS = 50_000
+# A progressive JPEG has about 10; each is a pass over the whole picture, and costs its sender a few bytes.
+MAX_JPEG_SCANS = 50
+
+INK_SIZE = 20  # MNIST's digits fill 20×20 of the 28×28
+CENTRE = 14  # rounded, each of MNIST's test digits has its centre of mass here
+
+WORKING_SIZE = 112  # several pixels for each of the 20, and few enough to average a camera's noise out
+GROUND_SIZE = 32  # light changes slowly across a sheet of paper
+STROKE_SHARE = 0.4  # of the picture's longer side: no stroke is that wide, and a shadow that is counts as ground
+FLAT_SPREAD = 2  # grey levels: a drawn or scanned ground varies less, even as a JPEG; a photographed one more
+MIN_CONTRAST = 12  # grey levels: a JPEG's artefacts stay below, a pale pencil is above
+NOISE_SPREADS = 3  # standard deviations of noise that are ground: 1 pixel in 700 has more
+BLANK_SPREADS = 7  # the strongest of WORKING_SIZE² pixels of noise alone is at about 5
+PAPER_SHARE = 0.2  # of full ink: paper's texture and the edge of a shadow stay below
+EDGE_SHARE = 0.1  # of full ink: what is fainter does not widen the box around the digit
+SEEN_ALPHA = 128  # of 255: at least half opaque
+PAPER_CONTRAST = 64  # grey levels between the darkest and lightest that is opaque: it is ink on paper, not ink alone
+
+_DECODERS = {b"\x89PNG\r\n\x1a\n": PngImageFile, b"\xff\xd8\xff": JpegImageFile}
+
+
+class _Pieces(io.BytesIO):
+    """A file that can be read `MAX_READS` times."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.reads += 1
+        if self.reads > MAX_READS:
+            raise ValueError("it is cut into too many pieces")
+        return super().read(size)
+
+
+def read_picture(body: bytes) -> NDArray[np.uint8]:
+    """Return the digit in `body`, a PNG or JPEG, as uint8 of shape (28, 28): light ink (255) on a dark ground (0).
+
+    Safe in threads.
+
+    Raises:
+        ValueError: it is no such picture, broken, too large, animated or blank; the message says what to send.
+    """
+    _hold_pillows_warnings_back()
+    return _centred(_fitted(_ink(_greyscale(_opened(body)))))
+
+
+@functools.cache
+def _hold_pillows_warnings_back() -> None:
+    # Each oddity in a sender's file would be a line on stderr and an entry in a registry that only grows.
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+@contextmanager
+def _broken_is_said() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # Pillow's parsers raise whatever they stumble over
+        raise ValueError(
+            f"the picture is broken or cut short ({error}); save it anew as PNG or JPEG and send all of it."
+        ) from None
+
+
+def _opened(body: bytes) -> ImageFile:
+    """Return the picture with its header read and checked, and no pixel decoded."""
+    decoder = next((decoder for magic, decoder in _DECODERS.items() if body.startswith(magic)), None)
+    if decoder is None:
+        came = f"starts with {body[:8].hex(' ')}, as neither PNG nor JPEG does" if body else "is empty"
+        raise ValueError(f"the picture {came}; send one PNG or JPEG of a handwritten digit.")
+    with _broken_is_said():
+        picture = decoder(_Pieces(body))
+    width, height = picture.size
+    if width * height > MAX_PICTURE_PIXELS:
+        raise ValueError(
+            f"the picture has {width:,}×{height:,} pixels; send at most {MAX_PICTURE_PIXELS:,}: a smaller copy will do."
+        )
+    if getattr(picture, "n_frames", 1) > 1:
+        raise ValueError(f"the picture is animated ({picture.n_frames} frames); send a still one: one picture, one digit.")
+    if decoder is JpegImageFile and body.count(b"\xff\xda") > MAX_JPEG_SCANS:
+        raise ValueError(f"the JPEG has more than {MAX_JPEG_SCANS} scans; save it anew as a baseline JPEG or as PNG.")
+    if decoder is PngImageFile:
+        with _broken_is_said():
+            decoder(_Pieces(body)).verify()  # checksums, which decoding passes over; it uses the object up
+    return picture
+
+
+def _greyscale(picture: ImageFile) -> Image.Image:
+    """Return `picture` decoded, in mode L, upright, with a ground where it was transparent."""
+    with _broken_is_said():
+        # A large JPEG is decoded at the smallest of 1/1 to 1/8 that leaves detail for a digit in one corner.
+        picture.draft("L", (8 * WORKING_SIZE, 8 * WORKING_SIZE))
+        picture.load()
+        if picture.mode == "I;16":
+            grey = _from_16_bits(np.asarray(picture))
+        elif picture.has_transparency_data:
+            grey = _on_a_ground(picture if picture.mode == "RGBA" else picture.convert("RGBA"))
+        else:
+            grey = picture.convert("L")
+        grey.info = picture.info  # with the orientation that the camera wrote
+        ImageOps.exif_transpose(grey, in_place=True)
+    return grey
+
+
+def _from_16_bits(values: NDArray[np.uint16]) -> Image.Image:
+    # Many hold 10 or 12 bits; Pillow's own conversion takes the lowest 8 and clips the rest.
+    low, high = int(values.min()), int(values.max())
+    return Image.fromarray(((values - low) // ((high - low) // 256 + 1)).astype(np.uint8))
+
+
+def _on_a_ground(picture: Image.Image) -> Image.Image:
+    """Return RGBA as L: paper goes on where it was transparent; ink alone gets the ground that it stands out from."""
+    grey, alpha = picture.convert("L"), picture.getchannel("A")
+    seen = np.asarray(grey)[np.asarray(alpha) >= SEEN_ALPHA]
+    darkest, middle, lightest = np.percentile(seen, (5, 50, 95)) if len(seen) else (0, 0, 0)
+    is_paper = lightest - darkest > PAPER_CONTRAST
+    grey.paste(int(middle) if is_paper else 0 if middle > MAX_PIXEL / 2 else MAX_PIXEL, mask=ImageChops.invert(alpha))
+    return grey
+
+
+def _ink(grey: Image.Image) -> Ink:
+    """Return the digit's ink, cut out at its edges, from a few dozen pixels across to `WORKING_SIZE`.
+
+    Raises:
+        ValueError: nothing stands out.
+    """
+    while True:
+        pixels_per_pixel = math.ceil(max(grey.size) / WORKING_SIZE)
+        ink = _above_ground(grey.reduce(pixels_per_pixel))
+        left, top, right, bottom = _box(ink)
+        size = max(right - left, bottom - top)
+        if pixels_per_pixel == 1 or size > WORKING_SIZE // 3:
+            return ink[top:bottom, left:right]
+        # A small digit on a large picture: look again, closer, with ground around it.
+        margin = size // 2 + 2
+        closer = np.array((left - margin, top - margin, right + margin, bottom + margin)) * pixels_per_pixel
+        grey = grey.crop(tuple(np.clip(closer, 0, (*grey.size, *grey.size)).tolist()))
+
+
+def _box(ink: Ink) -> tuple[int, int, int, int]:
+    is_ink = ink > EDGE_SHARE * ink.max()
+    rows, columns = np.flatnonzero(is_ink.any(axis=1)), np.flatnonzero(is_ink.any(axis=0))
+    return int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+def _above_ground(grey: Image.Image) -> Ink:
+    pixels = np.asarray(grey, np.float32)
+    border = np.concatenate((pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]))
+    level = np.median(border)
+    is_flat = np.median(np.abs(border - level)) <= FLAT_SPREAD
+    # Where the light is uneven, what is ink differs from its surroundings.
+    around = level if is_flat else np.asarray(grey.filter(ImageFilter.GaussianBlur(max(grey.size) / 4)), np.float32)
+    difference = pixels - around
+    is_dark = difference.max() < -difference.min()
+    if is_flat:
+        ink = -difference if is_dark else difference
+    else:
+        light = ImageOps.invert(grey) if is_dark else grey
+        ink = np.asarray(light, np.float32) - _ground(light)
+    full = ink.max()
+    ground = ink[ink <= full / 2]
+    floor = np.median(ground)
+    spread = 1.4826 * np.median(np.abs(ground - floor))  # a standard deviation, if the noise is Gaussian
+    contrast = full - floor
+    if contrast < max(MIN_CONTRAST, BLANK_SPREADS * spread):
+        raise ValueError(
+            "the picture is blank: nothing stands out from its ground; send one digit, dark on light or light on dark."
+        )
+    return np.maximum(ink - floor - max(NOISE_SPREADS * spread, 0 if is_flat else PAPER_SHARE * contrast), 0)
+
+
+def _ground(light: Image.Image) -> NDArray[np.float32]:
+    """Return the ground under light ink: what is left when all that is narrower than a stroke may be is taken away."""
+    shrunk = min(1, GROUND_SIZE / max(light.size))
+    width, height = (max(1, round(length * shrunk)) for length in light.size)
+    window = int(STROKE_SHARE * max(width, height)) // 2 * 2 + 1
+    # Continued beyond the edge, or a corner that grows lighter would be narrower than a stroke.
+    small = np.pad(np.asarray(light.resize((width, height), Image.Resampling.BOX)), window, mode="edge")
+    opened = Image.fromarray(small).filter(ImageFilter.MinFilter(window)).filter(ImageFilter.MaxFilter(window))
+    inner = (window, window, window + width, window + height)
+    return np.asarray(opened.crop(inner).resize(light.size, Image.Resampling.BILINEAR), np.float32)
+
+
+def _fitted(ink: Ink) -> NDArray[np.uint8]:
+    """Return `ink` as grey levels, its longer side `INK_SIZE`."""
+    scale = INK_SIZE / max(ink.shape)
+    size = [max(1, round(length * scale)) for length in reversed(ink.shape)]
+    fitted = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC))
+    # The strokes of MNIST are saturated: most of what is more ink than ground is at 253 to 255.
+    full = np.percentile(fitted[fitted >= fitted.max() / 2], 75)
+    return np.clip(np.rint(fitted * (MAX_PIXEL / full)), 0, MAX_PIXEL).astype(np.uint8)
+
+
+def _centred(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return `digit` in 28×28 with its centre of mass at `CENTRE`, or as near as its ink leaves room."""
+    image = np.zeros(IMAGE_SHAPE, np.uint8)
+    top, left = (
+        min(
+            max(math.ceil(CENTRE - 0.5 - np.average(np.arange(length), weights=digit.sum(1 - axis))), 0),
+            IMAGE_SHAPE[axis] - length,
+        )
+        for axis, length in enumerate(digit.shape)
+    )
+    image[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
+    return image

@@ -1,0 +1,38 @@
+"""How a request is refused: the status, the reason that is counted, and the sentence that says what to do."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+Reason = Literal[
+    "malformed",
+    "media_type",
+    "too_many_bytes",
+    "too_many_images",
+    "slow_body",
+    "queue_full",
+    "deadline",
+    "client_left",
+    "route",
+    "method",
+    "fault",
+]
+
+# The status that nginx gives to a client that left before it was answered. It is sent although nobody hears it:
+# BentoML's timeout waits for the first byte of an answer, and a shutdown would wait for that.
+CLIENT_LEFT = 499
+
+
+class Refusal(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, reason: Reason, sentence: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__(sentence)
+        self.status = status
+        self.reason: Reason = reason
+        self.headers = headers
+
+
+def too_many_images(came: str, max_images: int) -> Refusal:
+    """Return the refusal of more than `max_images` images; `came` says how many, as "1,025 images" or in numbers."""
+    return Refusal(413, "too_many_images", f"{came} came; send at most {max_images:,} images in one request.")
