@@ -11,6 +11,8 @@ NUM_PIXELS = 784
 NUM_CLASSES = 10
 MAX_PIXEL = 255
 
+_ONES = np.ones(NUM_PIXELS, np.float32)
+
 EXPECTED = "send 784 (28×28) pixel values from 0 to 255 for each image"
 
 # The brightest of MNIST's 70,000 images has a mean pixel of 101; the darkest, inverted, has 154.
@@ -56,7 +58,7 @@ def _first_value_out_of_range(images: NDArray[Any]) -> str:
 
 def hint_about(images: NDArray[np.float32]) -> str | None:
     """Say what looks mistaken about valid `images` of shape (N, 784), or None."""
-    brightest = np.einsum("ij->i", images).max()  # a sum over rows, at a third of the cost of `sum`
+    brightest = images.dot(_ONES).max()  # the sum of each row, at a quarter of the cost of `sum`
     if brightest > INVERTED_MEAN * NUM_PIXELS:
         return INVERTED_HINT
     # Only values up to 1 can have so small a sum; the closer look is for them alone.

@@ -41,6 +41,8 @@ class Error(BaseModel):
 
 def answer_type(accept: str) -> str:
     """Return the media type to answer with: that of `FORMS_OF_ANSWER` which `accept` likes best; JSON if it knows none."""
+    if accept in ("", "*/*"):
+        return JSON
     best, best_quality = JSON, 0.0
     for choice in accept.split(","):
         media_type, quality = media_type_of(choice), _quality(choice)

@@ -145,17 +145,19 @@ def _stacked(riders: list[_Rider]) -> NDArray[np.float32]:
 def _answer(riders: list[_Rider], probabilities: NDArray[np.float32], started: float) -> None:
     compute_seconds = time.perf_counter() - started
     digits, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-    answered = np.ones(len(digits), bool)
+    left: list[NDArray[np.intp]] = []
     stop = 0
     for rider in riders:
         start, stop = stop, stop + len(rider.images)
         if rider.answer.done():  # its client left, or its time was over, while the engine ran
-            answered[start:stop] = False
+            left.append(np.arange(start, stop))
         else:
             answer = Computed(digits[start:stop], probabilities[start:stop], started - rider.arrived, compute_seconds)
             rider.answer.set_result(answer)
     metrics.BATCH_SIZE.observe(len(digits))
-    metrics.count_answers(digits[answered], confidence[answered])
+    if left:
+        digits, confidence = (np.delete(each, np.concatenate(left)) for each in (digits, confidence))
+    metrics.count_answers(digits, confidence)
 
 
 def _joined(parts: list[Computed]) -> Computed:

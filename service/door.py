@@ -5,6 +5,7 @@ import logging
 import time
 from pathlib import Path
 
+from opentelemetry import trace
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
@@ -51,6 +52,7 @@ class Door:
         ]
         self._routes = {route.path: route for route in routes}
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
+        self._is_traced = settings.tracing
         self._is_first = not (settings.access_log or settings.tracing)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -65,6 +67,8 @@ class Door:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if self._is_traced:
+                    message["headers"] = [*message["headers"], (b"x-request-id", _span_id())]
             await send(message)
 
         route = scope["path"] if scope["path"] in self._routes else _NO_ROUTE
@@ -118,6 +122,10 @@ class Door:
 
     async def _docs_json(self, request: Request) -> Response:
         return JSONResponse(self._docs)
+
+
+def _span_id() -> bytes:
+    return b"%016x" % trace.get_current_span().get_span_context().span_id
 
 
 def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:

@@ -19,6 +19,7 @@ _ROWS, _COLUMNS = IMAGE_SHAPE
 _NUMBERS_AND_BLANKS = b"0123456789+-.eE \t\r\n"
 _FLAT_SKELETON = b"[" + b"," * (NUM_PIXELS - 1) + b"]"
 _SQUARE_SKELETON = b"[" + b",".join([b"[" + b"," * (_COLUMNS - 1) + b"]"] * _ROWS) + b"]"
+_SHORT_BYTES = 4096
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What simdjson raises for a text, a number or a type that it does not read.
 _NOT_READ = (ValueError, TypeError, KeyError, RuntimeError)
@@ -48,8 +49,8 @@ def _refuse_too_many_numbers(body: bytes, max_images: int) -> None:
 
 
 def _count(body: bytes, byte: bytes) -> int:
-    # Ten times as fast as bytes.count, which looks for each occurrence anew.
-    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == byte[0]))
+    # bytes.count looks for each occurrence anew, which takes ten times as long where there are many.
+    return body.count(byte) if len(body) < _SHORT_BYTES else int((np.frombuffer(body, np.uint8) == byte[0]).sum())
 
 
 def _read_quickly(body: bytes) -> NDArray[np.float64] | None:

@@ -4,7 +4,19 @@ import logging
 import logging.config
 import sys
 
+from opentelemetry import trace
+
 _PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class TraceIds(logging.Filter):
+    """Adds `trace_id` and `span_id`, as the W3C writes them, to what is logged while a traced request is answered."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        context = trace.get_current_span().get_span_context()
+        if context.is_valid:
+            record.trace_id, record.span_id = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+        return True
 
 
 def configure_logs() -> None:
@@ -23,7 +35,15 @@ def configure_logs() -> None:
                     "rename_fields": {"asctime": "time", "levelname": "level", "name": "logger"},
                 },
             },
-            "handlers": {"out": {"class": "logging.StreamHandler", "stream": "ext://sys.stdout", "formatter": form}},
+            "filters": {"trace": {"()": TraceIds}},
+            "handlers": {
+                "out": {
+                    "class": "logging.StreamHandler",
+                    "stream": "ext://sys.stdout",
+                    "formatter": form,
+                    "filters": ["trace"],
+                }
+            },
             # These had handlers of their own; without them their lines reach the root, once.
             "loggers": {name: {"handlers": [], "propagate": True} for name in ("bentoml", "uvicorn.error", "circus")}
             # uvicorn does the work of its access log wherever this logger has a handler; ACCESS_LOG brings BentoML's.

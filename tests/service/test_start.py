@@ -84,6 +84,37 @@ def test_the_access_log_is_there_by_a_setting(home: Path) -> None:
     assert any("path=/predict" in line["message"] and "status=200" in line["message"] for line in lines)
 
 
+def test_a_traced_request_is_found_in_the_log_by_the_callers_trace_and_the_answers_id(home: Path) -> None:
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    with serving(home, ACCESS_LOG="true", TRACING="true") as server:
+        headers = {"content-type": "application/json", "traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
+        answer = httpx.post(f"{server.url}/predict", content=SEVEN, headers=headers)
+        assert answer.json()["digits"] == [7]
+    (line,) = [line for line in map(json.loads, server.log.read_text().splitlines()) if "path=/predict" in line["message"]]
+    assert (line["trace_id"], line["span_id"]) == (trace_id, answer.headers["x-request-id"])
+
+
+def test_no_timer_outlives_a_request(server: Server) -> None:
+    """BentoML's timeout keeps one for each request; the door stands before it, so that a worker's memory stays flat."""
+    (worker,) = server.workers()
+    with httpx.Client(base_url=server.url) as client:
+
+        def ask(count: int) -> int:
+            for _ in range(count):
+                client.post("/predict", content=bytes(784), headers={"content-type": "application/octet-stream"})
+            return resident_bytes(worker)
+
+        ask(2000)
+        before = ask(2000)
+        grown = ask(6000) - before
+    print(f"6,000 requests: {grown / 1024:.0f} KiB more")
+    assert grown < 2 * 2**20
+
+
+def resident_bytes(process: int) -> int:
+    return int(Path(f"/proc/{process}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def test_it_stops_when_asked(home: Path) -> None:
     with serving(home) as server:
         server.predict(SEVEN)
