@@ -16,11 +16,23 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
-from benchmarks import reports, wrk
+from benchmarks import alone, wrk
 from benchmarks.answers import WrongAnswerError
 from benchmarks.bench import CLIENT_CORE, SERVER_CORE, prepared
+from benchmarks.compare import compare
+from benchmarks.report import Options
 from benchmarks.servers import OURS, SERVERS
 from models.exported import native_chatter_held_back
+
+REPORTS = {
+    "compare": compare,
+    "tail": alone.tail,
+    "mixed": alone.mixed,
+    "workers": alone.workers,
+    "start": alone.start,
+    "memory": alone.memory,
+    "soak": alone.soak,
+}
 
 
 def main() -> int:
@@ -30,7 +42,7 @@ def main() -> int:
         wrk.require_wrk()
         _require_cores()
         with _store(arguments.home) as home, _prepared_quietly(home) as bench:
-            report = reports.REPORTS[arguments.report](bench, _options(arguments))
+            report = REPORTS[arguments.report](bench, _options(arguments))
     except (wrk.LoadError, WrongAnswerError, RuntimeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -46,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     names = [each.name for each in SERVERS]
     add = parser.add_argument
-    add("report", nargs="?", choices=reports.REPORTS, default="compare", help="what to measure (default: %(default)s)")
+    add("report", nargs="?", choices=REPORTS, default="compare", help="what to measure (default: %(default)s)")
     add("--only", metavar="NAMES", help=f"servers to compare, by comma: {', '.join(names)} (default: all)")
     add("--rounds", type=int, default=3, help="of which the medians are reported (default: %(default)s)")
     add("--seconds", type=int, help="of each load (default: depends on the report)")
@@ -55,10 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _options(arguments: argparse.Namespace) -> reports.Options:
+def _options(arguments: argparse.Namespace) -> Options:
     if arguments.quick:
-        return reports.Options((OURS,), rounds=1, seconds=1, warm_up_seconds=0)
-    return reports.Options(_named(arguments.only), arguments.rounds, arguments.seconds, warm_up_seconds=1)
+        return Options((OURS,), rounds=1, seconds=1, warm_up_seconds=0)
+    return Options(_named(arguments.only), arguments.rounds, arguments.seconds, warm_up_seconds=1)
 
 
 def _named(names: str | None) -> tuple:

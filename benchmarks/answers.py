@@ -21,6 +21,10 @@ class WrongAnswerError(Exception):
     """A server answered something else than what Keras computes."""
 
 
+class NoAnswerError(WrongAnswerError):
+    """A server answered another status than 200, as one does that is not ready yet."""
+
+
 class NotOfferedError(Exception):
     """A server does not take this form."""
 
@@ -38,14 +42,15 @@ def ask(url: str, form: Form, body: bytes, timeout_seconds: float) -> Probabilit
 
     Raises:
         NotOfferedError: the status says that the server does not take this form.
-        WrongAnswerError: the status is another than 200, or the body holds no probabilities.
+        NoAnswerError: the status is another one than 200.
+        WrongAnswerError: the body holds no probabilities.
     """
     headers = {"content-type": form.content_type, "accept": form.accept}
     response = httpx.post(url, content=body, headers=headers, timeout=timeout_seconds)
     if response.status_code in _NOT_OFFERED:
         raise NotOfferedError(f"{response.status_code}: {response.text[:200]}")
     if response.status_code != httpx.codes.OK:
-        raise WrongAnswerError(f"status {response.status_code}: {response.text[:200]}")
+        raise NoAnswerError(f"status {response.status_code}: {response.text[:200]}")
     return read(form, response.content, response.headers.get("content-type", ""))
 
 

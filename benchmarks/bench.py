@@ -12,7 +12,7 @@ import orjson
 import psutil
 
 from benchmarks import answers, processes, wrk
-from benchmarks.answers import NotOfferedError, Probabilities, WrongAnswerError
+from benchmarks.answers import NoAnswerError, NotOfferedError, Probabilities, WrongAnswerError
 from benchmarks.scenarios import FORMS, JSON, LOADS, MAX_IMAGES, Form, Images, Scenario
 from benchmarks.servers import Server
 from training.data import read_mnist
@@ -52,11 +52,11 @@ def prepared(home: Path) -> Iterator[Bench]:
     images = read_mnist().test.images[:MAX_IMAGES]
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(home, Path(scratch), images, answers.keras_probabilities(model_file, images))
-        _write_constants(bench)
+        write_constants(bench)
         yield bench
 
 
-def _write_constants(bench: Bench) -> None:
+def write_constants(bench: Bench) -> None:
     """Write the answer that this service gives to each body, for the floors to answer with, named by the body's size."""
     folder = bench.scratch / "answers"
     folder.mkdir()
@@ -142,12 +142,12 @@ class RunningServer:
         return self.log.read_text(errors="replace")[-2000:]
 
     def wait_for_first_answer(self, since: float) -> None:
-        """Ask for one image until the answer is right, and note the seconds `since`."""
+        """Ask for one image until there is an answer, which must be right, and note the seconds `since`."""
         while time.perf_counter() - since < _START_SECONDS:
-            if not processes.tree(self.root):
+            if processes.has_ended(self.root):
                 raise RuntimeError(f"{self.server.name} ended before it answered:\n{self.log_end()}")
             # A socket may be open before anyone accepts: the request then waits, and is answered with the first ones.
-            with contextlib.suppress(httpx.TransportError, NotOfferedError, WrongAnswerError):
+            with contextlib.suppress(httpx.TransportError, NotOfferedError, NoAnswerError):
                 self._check(JSON, 1, timeout_seconds=5)
                 self.start_seconds = time.perf_counter() - since
                 return

@@ -6,7 +6,8 @@ from statistics import median
 from typing import Any
 
 from benchmarks.bench import Bench, Measurement, serving
-from benchmarks.scenarios import Scenario
+from benchmarks.report import Options, Report, number, say, table
+from benchmarks.scenarios import Scenario, all_scenarios
 from benchmarks.servers import OURS, Server
 
 NOT_OFFERED = "not offered"
@@ -122,17 +123,6 @@ def _process_table(comparison: Comparison) -> str:
     return table(("server", "start to first correct answer, s", "memory after load (PSS, all processes), MiB"), rows)
 
 
-def number(value: float) -> str:
-    """Return `value` with thousands parted: three digits, or all of them before the point."""
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a Markdown table; all columns but the first are figures and stand to the right."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
 def as_document(comparison: Comparison) -> dict[str, Any]:
     """Return the medians as what becomes one JSON object."""
     return {
@@ -147,3 +137,14 @@ def as_document(comparison: Comparison) -> dict[str, Any]:
         }
         for server in comparison.servers
     }
+
+
+def compare(bench: Bench, options: Options) -> Report:
+    """Visit every server once a round, so that noise hits all alike."""
+    visits = []
+    for round_number in range(1, options.rounds + 1):
+        for server in options.servers:
+            say(f"round {round_number} of {options.rounds}: {server.title}")
+            visits.append(visit(server, bench, all_scenarios(), options.seconds or 4, options.warm_up_seconds))
+    comparison = Comparison(visits)
+    return Report(markdown(comparison), as_document(comparison))

@@ -5,6 +5,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -37,6 +38,10 @@ def _stop(process: subprocess.Popen, members: list[psutil.Process]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess):
             member.kill()
     process.wait()
+    # The next server is not to share its core with what is left of this one.
+    deadline = time.monotonic() + _STOP_SECONDS
+    while not all(map(has_ended, members)) and time.monotonic() < deadline:
+        time.sleep(0.01)
 
 
 def tree(root: psutil.Process) -> list[psutil.Process]:
@@ -44,6 +49,13 @@ def tree(root: psutil.Process) -> list[psutil.Process]:
     with contextlib.suppress(psutil.NoSuchProcess):
         return [root, *root.children(recursive=True)]
     return []
+
+
+def has_ended(root: psutil.Process) -> bool:
+    """Say whether `root` itself has ended, be it that nobody has asked for its exit code yet."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return root.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 def cpu_seconds(root: psutil.Process) -> float:
@@ -58,11 +70,16 @@ def cpu_seconds(root: psutil.Process) -> float:
 
 def memory_mib(root: psutil.Process) -> float:
     """Return the resident memory of the tree of `root` as PSS: a page that n processes share counts 1/n in each."""
-    total = 0
+    total = 0.0
     for member in tree(root):
         with contextlib.suppress(psutil.NoSuchProcess):
-            total += member.memory_full_info().pss
-    return total / 2**20
+            total += memory_mib_of(member)
+    return total
+
+
+def memory_mib_of(process: psutil.Process) -> float:
+    """Return the PSS of one process."""
+    return process.memory_full_info().pss / 2**20
 
 
 def require_on(root: psutil.Process, cores: set[int]) -> None:

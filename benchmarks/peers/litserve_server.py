@@ -40,4 +40,5 @@ class ClassifierAPI(litserve.LitAPI):
 if __name__ == "__main__":
     api = ClassifierAPI(max_batch_size=16, api_path="/predict")
     server = litserve.LitServer(api, accelerator="cpu", workers_per_device=1)
-    server.run(host="127.0.0.1", port=int(sys.argv[1]), num_api_servers=1, generate_client_file=False)
+    # Without the access log, which the other peers do without, too.
+    server.run(host="127.0.0.1", port=int(sys.argv[1]), num_api_servers=1, generate_client_file=False, log_level="warning")
