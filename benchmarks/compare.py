@@ -70,7 +70,8 @@ class Comparison:
 
     @property
     def scenarios(self) -> list[Scenario]:
-        return list(dict.fromkeys(scenario for each in self.visits for scenario in each.measurements))
+        measured = {scenario for each in self.visits for scenario in each.measurements}
+        return [each for each in all_scenarios() if each in measured]
 
     def figures(self, server: Server, scenario: Scenario) -> Figures | None:
         """Return the medians, or None where `server` does not offer `scenario`."""
