@@ -1,11 +1,12 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup serve train test check lock
+.PHONY: help setup serve train test check bench lock
 
 PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+BENCH_INSTALLED := .venv-bench/.installed
 
 # BentoML reports usage to its makers unless this says otherwise.
 export BENTOML_DO_NOT_TRACK ?= True
@@ -42,6 +43,19 @@ check: setup ## format, lint, types, spelling, import directions, lock drift
 	@$(MAKE) --no-print-directory lock LOCK_IN=.venv/locks
 	@diff -r requirements .venv/locks/requirements || { echo "requirements/ is not what pyproject.toml asks for: make lock" >&2; exit 1; }
 
+bench: $(BENCH_INSTALLED) ## measure the service beside floors and peers; ARGS="--quick", ARGS="tail", ARGS="--help"
+	@.venv-bench/bin/python -m benchmarks $(ARGS)
+
+# The peers stay out of .venv, whose packages are exactly requirements/dev.txt; they get a folder of their own that sees
+# those of .venv through a .pth file, which takes 50 MB instead of another 2.7 GB.
+$(BENCH_INSTALLED): $(INSTALLED) requirements/bench.txt
+	@echo "Setting up .venv-bench (50 MB, some seconds) …"
+	@rm -rf .venv-bench && .venv/bin/python -m venv .venv-bench
+	@.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$(.venv-bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_dot_venv.pth"
+	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	@touch $@
+
 LOCK_IN := .
 COMPILE = cd $(LOCK_IN) && "$(CURDIR)/$(BIN)/uv" pip compile --quiet --system-certs --universal --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
@@ -51,3 +65,4 @@ lock: setup ## write requirements/*.txt from pyproject.toml; UPGRADE=--upgrade f
 	@$(COMPILE) -o requirements/serve.txt --constraint requirements/dev.txt
 	@$(COMPILE) -o requirements/train.txt --constraint requirements/dev.txt --extra train
 	@$(COMPILE) -o requirements/gpu.txt --constraint requirements/dev.txt --extra gpu
+	@$(COMPILE) -o requirements/bench.txt --constraint requirements/dev.txt --extra train --extra dev --extra bench
