@@ -11,6 +11,7 @@ NUM_PIXELS = 784
 NUM_CLASSES = 10
 MAX_PIXEL = 255
 
+_MAX_PIXEL_BITS = np.float64(MAX_PIXEL).view(np.uint64)
 _ONES = np.ones(NUM_PIXELS, np.float32)
 
 EXPECTED = "send 784 (28×28) pixel values from 0 to 255 for each image"
@@ -43,9 +44,17 @@ def check_images(images: NDArray[Any]) -> NDArray[np.float32]:
     if not len(images):
         raise ValueError(f"images is empty; {EXPECTED}, and at least one image.")
     # Checked before they are narrowed to float32, which would round 255.000001 to 255.
-    if images.dtype != np.uint8 and not (images.min() >= 0 and images.max() <= MAX_PIXEL):
+    if images.dtype != np.uint8 and not _are_in_range(images):
         raise ValueError(_first_value_out_of_range(images))
     return np.ascontiguousarray(images.reshape(-1, NUM_PIXELS), dtype=np.float32)
+
+
+def _are_in_range(images: NDArray[Any]) -> bool:
+    # Read as unsigned integers, doubles from 0 up keep their order, and negative ones and NaN come after all of them:
+    # one pass instead of two, at a sixth of the time. -0.0 is among the negative ones, so those are looked at again.
+    if images.dtype == np.float64 and images.view(np.uint64).max() <= _MAX_PIXEL_BITS:
+        return True
+    return bool(images.min() >= 0 and images.max() <= MAX_PIXEL)
 
 
 def _first_value_out_of_range(images: NDArray[Any]) -> str:

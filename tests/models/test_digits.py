@@ -77,6 +77,7 @@ def test_a_value_out_of_range_in_a_28_by_28_image_is_named_by_row_and_column():
 
 def test_the_ends_of_the_range_are_inside():
     assert check_images(np.array([[0.0, 255.0] * 392])).max() == 255
+    assert check_images(np.full((1, 784), -0.0)).max() == 0
 
 
 def test_scaled_images_get_a_hint():
