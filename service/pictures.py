@@ -151,7 +151,7 @@ def _ink(grey: Image.Image) -> Ink:
         ink = _above_ground(grey.reduce(pixels_per_pixel))
         left, top, right, bottom = _box(ink)
         size = max(right - left, bottom - top)
-        if pixels_per_pixel == 1 or size > WORKING_SIZE // 3:
+        if pixels_per_pixel == 1 or 3 * size * pixels_per_pixel > max(grey.size):
             return ink[top:bottom, left:right]
         # A small digit on a large picture: look again, closer, with ground around it.
         margin = size // 2 + 2
