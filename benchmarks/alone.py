@@ -11,7 +11,7 @@ import psutil
 from benchmarks import processes, wrk
 from benchmarks.bench import CLIENT_CORE, SERVER_CORE, Bench, RunningServer, serving
 from benchmarks.report import Options, Report, number, say, table
-from benchmarks.scenarios import JSON, Scenario, all_scenarios
+from benchmarks.scenarios import JSON, Scenario
 from benchmarks.servers import OURS
 
 _ONE_IMAGE = Scenario(JSON, 1, 1)
@@ -182,7 +182,7 @@ def start(bench: Bench, options: Options) -> Report:
 def memory(bench: Bench, options: Options) -> Report:
     """Drive every scenario, then read the memory of each process."""
     with serving(OURS, bench) as running:
-        for scenario in all_scenarios():
+        for scenario in options.scenarios:
             if running.offers(scenario):
                 running.drive(scenario, options.seconds or 4)
         found = [(" ".join(each.cmdline()[:6]), processes.memory_mib_of(each)) for each in processes.tree(running.root)]

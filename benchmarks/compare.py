@@ -146,6 +146,6 @@ def compare(bench: Bench, options: Options) -> Report:
     for round_number in range(1, options.rounds + 1):
         for server in options.servers:
             say(f"round {round_number} of {options.rounds}: {server.title}")
-            visits.append(visit(server, bench, all_scenarios(), options.seconds or 4, options.warm_up_seconds))
+            visits.append(visit(server, bench, options.scenarios, options.seconds or 4, options.warm_up_seconds))
     comparison = Comparison(visits)
     return Report(markdown(comparison), as_document(comparison))

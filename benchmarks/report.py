@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from benchmarks.scenarios import Scenario
 from benchmarks.servers import Server
 
 
@@ -13,6 +14,7 @@ class Options:
     """What the command line may choose; `seconds` None leaves each load as long as the report is used to."""
 
     servers: tuple[Server, ...]
+    scenarios: tuple[Scenario, ...]
     rounds: int
     seconds: int | None
     warm_up_seconds: int

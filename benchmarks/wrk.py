@@ -93,8 +93,10 @@ def parse(output: str) -> Load:
     except json.JSONDecodeError:
         raise LoadError(f"wrk's output does not end with a line of JSON: {output[-400:]!r}") from None
     failed = {kind: count for kind, count in counted["errors"].items() if count}
-    if failed or not counted["requests"]:
-        raise LoadError(f"{counted['requests']} requests were answered, and these failed: {failed or 'none'}.")
+    if failed:
+        raise LoadError(f"{counted['requests']} requests were answered, but these failed: {failed}.")
+    if not counted["requests"]:
+        raise LoadError(f"no request was answered in {counted['duration_us'] / 1e6:.1f} s; make the load longer (--seconds).")
     return Load(
         counted["requests"],
         counted["duration_us"] / 1e6,
