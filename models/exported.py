@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from models.digits import MAX_PIXEL, NUM_CLASSES, NUM_PIXELS
+
 Pixels = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
 Graph = Callable[[Pixels], Probabilities]
@@ -58,6 +60,22 @@ def load_litert(path: Path) -> Graph:
         return interpreter.get_tensor(probabilities)
 
     return run
+
+
+def litert_weights(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return weights (784, 10), for pixels scaled to 0-1 as in Keras, and biases (10,) of a LiteRT file.
+
+    The logits of raw pixels are pixels / 255 · weights + biases.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    with native_chatter_held_back():
+        interpreter = Interpreter(model_content=path.read_bytes())
+        interpreter.allocate_tensors()
+    index_of = {tuple(each["shape"]): each["index"] for each in interpreter.get_tensor_details()}
+    # The converter has folded the scaling of pixels into the weights; this takes it out again.
+    weights = interpreter.get_tensor(index_of[NUM_CLASSES, NUM_PIXELS]).T * np.float32(MAX_PIXEL)
+    return weights, interpreter.get_tensor(index_of[NUM_CLASSES,])
 
 
 def load_saved_model(folder: Path) -> Graph:

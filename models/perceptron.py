@@ -6,10 +6,11 @@ from itertools import islice
 from types import MappingProxyType
 
 import numpy as np
-from numpy.typing import NDArray
+
+Point = tuple[float, ...]
 
 # The corners of the unit square, in the order of a truth table.
-CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float64)
+CORNERS: tuple[Point, ...] = ((0, 0), (0, 1), (1, 0), (1, 1))
 GATES = MappingProxyType({"AND": "0001", "OR": "0111", "XOR": "0110"})
 """What each gate answers for the corners, in their order."""
 
@@ -26,38 +27,40 @@ class Epoch:
     errors: int
 
 
-def activation(points: NDArray[np.float64], weights: Sequence[float], bias: float) -> NDArray[np.float64]:
-    """Return the sign, -1, 0 or 1, of weights · point + bias for each of `points` (N, D).
+def activation(point: Point, weights: Sequence[float], bias: float) -> int:
+    """Return the sign, -1, 0 or 1, of weights · point + bias.
 
     0 is a point on the line itself: of neither class, and so an error whatever its class is.
     """
-    return np.sign(points @ np.asarray(weights) + bias)
+    value = bias + sum(weight * coordinate for weight, coordinate in zip(weights, point, strict=True))
+    return (value > 0) - (value < 0)
 
 
-def fit(points: NDArray[np.float64], classes: NDArray[np.float64], learning_rate: float, seed: int) -> Iterator[Epoch]:
-    """Yield the unit as drawn from N(0, 1), then after each pass over `points` (N, D) of `classes` (N,), -1 or 1.
+def fit(points: Sequence[Point], classes: Sequence[int], learning_rate: float, seed: int) -> Iterator[Epoch]:
+    """Yield the unit as drawn from N(0, 1), then after each pass over `points`, whose `classes` are -1 or 1.
 
     Each point that is answered wrongly moves the weights by learning_rate · class · point and the bias by
     learning_rate · class (Rosenblatt 1958, Psychological Review 65:386-408). Ends once no point is wrong, which comes
-    if a line (a plane, for D = 3) can separate the classes, and else never.
+    if a line (a plane, in three dimensions) can separate the classes, and else never.
     """
-    *weights, bias = np.random.default_rng(seed).standard_normal(points.shape[1] + 1).tolist()
+    *weights, bias = np.random.default_rng(seed).standard_normal(len(points[0]) + 1).tolist()
     number = 0
     while True:
-        errors = int(np.sum(activation(points, weights, bias) != classes))
+        errors = sum(activation(point, weights, bias) != label for point, label in zip(points, classes, strict=True))
         yield Epoch(number, tuple(weights), bias, errors)
         if not errors:
             return
-        for point, class_ in zip(points.tolist(), classes.tolist(), strict=True):
-            if activation(np.array([point]), weights, bias)[0] != class_:
-                weights = [weight + learning_rate * class_ * value for weight, value in zip(weights, point, strict=True)]
-                bias += learning_rate * class_
+        for point, label in zip(points, classes, strict=True):
+            if activation(point, weights, bias) != label:
+                step = learning_rate * label
+                weights = [weight + step * coordinate for weight, coordinate in zip(weights, point, strict=True)]
+                bias += step
         number += 1
 
 
 @dataclass(frozen=True)
 class Unit:
-    """One perceptron's training: the class of each corner that it was to learn, as 0 and 1, and its epochs."""
+    """One perceptron's training: the classes that it was to learn, written 0 and 1 in the order of points, and its epochs."""
 
     target: str
     epochs: tuple[Epoch, ...]
@@ -66,9 +69,9 @@ class Unit:
     def learned(self) -> bool:
         return not self.epochs[-1].errors
 
-    def answers(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what the unit answers at the end for `points` (N, D): -1, 0 or 1 each, (N,)."""
-        return activation(points, self.epochs[-1].weights, self.epochs[-1].bias)
+    def answer(self, point: Point) -> int:
+        """Return what the unit answers at the end: -1, 0 or 1."""
+        return activation(point, self.epochs[-1].weights, self.epochs[-1].bias)
 
 
 def learn_gate(target: str, learning_rate: float = 0.1, seed: int = 0, max_epochs: int = MAX_EPOCHS) -> Unit:
@@ -85,12 +88,12 @@ def learn_gate_with_hidden_layer(
     left side of the square, the second those on the right. A line can cut off any part of one side, so both are
     learned; and the third learns OR.
     """
-    left, right = target[:2] + "00", "00" + target[2:]
-    hidden = [_trained(CORNERS, half, learning_rate, seed + place, max_epochs) for place, half in enumerate((left, right))]
-    hidden_answers = np.column_stack([unit.answers(CORNERS) for unit in hidden])
-    return hidden[0], hidden[1], _trained(hidden_answers, target, learning_rate, seed + 2, max_epochs)
+    left = _trained(CORNERS, target[:2] + "00", learning_rate, seed, max_epochs)
+    right = _trained(CORNERS, "00" + target[2:], learning_rate, seed + 1, max_epochs)
+    answers = [(left.answer(corner), right.answer(corner)) for corner in CORNERS]
+    return left, right, _trained(answers, target, learning_rate, seed + 2, max_epochs)
 
 
-def _trained(points: NDArray[np.float64], target: str, learning_rate: float, seed: int, max_epochs: int) -> Unit:
-    classes = np.array([1.0 if digit == "1" else -1.0 for digit in target])
+def _trained(points: Sequence[Point], target: str, learning_rate: float, seed: int, max_epochs: int) -> Unit:
+    classes = [1 if digit == "1" else -1 for digit in target]
     return Unit(target, tuple(islice(fit(points, classes, learning_rate, seed), max_epochs + 1)))

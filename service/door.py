@@ -3,11 +3,10 @@
 import asyncio
 import logging
 import time
-from pathlib import Path
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,12 +14,12 @@ from service import metrics, wire
 from service.catalog import Catalog
 from service.endpoint import PredictEndpoint
 from service.openapi import openapi_document
+from service.pages import page_routes
 from service.settings import Settings
 from service.wire import Refusal
 
 logger = logging.getLogger(__name__)
 
-_WEB = Path(__file__).parent / "web"
 # What stands in the metrics for a path that is not a route, whatever it was.
 _NO_ROUTE = "none"
 
@@ -34,7 +33,6 @@ class Door:
         self._docs = openapi_document(settings)
         routes = [
             Route("/predict", PredictEndpoint(catalog, settings), methods=["POST"]),
-            Route("/", self._page),
             Route("/model", self._model),
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
@@ -42,7 +40,7 @@ class Door:
             Route("/livez", app, methods=["GET"]),
             Route("/schema.json", app, methods=["GET"]),
         ]
-        self._routes = {route.path: route for route in routes}
+        self._routes = {route.path: route for route in routes} | page_routes(catalog)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -80,9 +78,6 @@ class Door:
             await _refuse(Refusal(error.status_code, sentence, error.headers or {}), scope, receive, send)
         except Refusal as refusal:
             await _refuse(refusal, scope, receive, send)
-
-    async def _page(self, request: Request) -> Response:
-        return FileResponse(_WEB / "index.html")
 
     async def _model(self, request: Request) -> Response:
         version = self._catalog.served

@@ -4,6 +4,7 @@ from typing import Any
 
 from models.digits import IMAGE_SHAPE, MAX_PIXEL, NUM_PIXELS
 from service import wire
+from service.pages import page_paths
 from service.settings import Settings
 
 _CONTRACT_VERSION = "1"
@@ -24,7 +25,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "paths": {
             "/predict": {"post": _predict(settings)},
             "/model": {"get": _get("The card of the version that is served.", "application/json")},
-            "/": {"get": _get("A page that says how to ask.", "text/html")},
+            **page_paths(),
             "/livez": {"get": _get("200 as long as the process lives.", "text/plain")},
             "/readyz": {"get": _get("200 once the served version has answered its golden digits.", "text/plain")},
             "/metrics": {"get": _get("Metrics of all workers, for Prometheus.", "text/plain")},

@@ -1,6 +1,5 @@
 """What perceptrons learn of AND, OR and XOR, in words and truth tables."""
 
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
@@ -39,11 +38,11 @@ def _verdict(unit: Unit) -> str:
 
 
 def _truth_table(gate: str, target: str, units: list[tuple[str, Unit]], output: Unit | None = None) -> Table:
-    columns = {name: unit.answers(CORNERS) for name, unit in units}
-    if output is not None:
-        columns["output"] = output.answers(np.column_stack(list(columns.values())))
-    table = Table("x1", "x2", *columns, gate, "", box=None, padding=(0, 2, 0, 0))
-    for row, (corner, wanted) in enumerate(zip(CORNERS.astype(int), target, strict=True)):
-        answers = ["1" if answer[row] > 0 else "0" for answer in columns.values()]
-        table.add_row(*map(str, corner), *answers, wanted, "" if answers[-1] == wanted else "wrong")
+    names = [name for name, _ in units] + (["output"] if output else [])
+    table = Table("x1", "x2", *names, gate, "", box=None, padding=(0, 2, 0, 0))
+    for corner, wanted in zip(CORNERS, target, strict=True):
+        answers = [unit.answer(corner) for _, unit in units]
+        answers += [output.answer(tuple(answers))] if output else []
+        shown = ["1" if answer > 0 else "0" for answer in answers]
+        table.add_row(*map(str, corner), *shown, wanted, "" if shown[-1] == wanted else "wrong")
     return table

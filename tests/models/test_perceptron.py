@@ -1,6 +1,5 @@
 from itertools import islice, product
 
-import numpy as np
 import pytest
 
 from models.perceptron import (
@@ -17,7 +16,7 @@ TARGETS = ["".join(digits) for digits in product("01", repeat=4)]
 NOT_SEPARABLE = {"0110", "1001"}
 
 
-def answered(values: np.ndarray) -> str:
+def answered(values) -> str:
     return "".join("1" if value > 0 else "0" for value in values)
 
 
@@ -25,7 +24,7 @@ def answered(values: np.ndarray) -> str:
 def test_a_gate_that_a_line_can_do_is_learned(gate: str):
     unit = learn_gate(GATES[gate])
     assert unit.learned
-    assert answered(unit.answers(CORNERS)) == GATES[gate]
+    assert answered(map(unit.answer, CORNERS)) == GATES[gate]
 
 
 @pytest.mark.parametrize(("gate", "rows"), [("AND", "0001"), ("OR", "0111"), ("XOR", "0110")])
@@ -48,27 +47,24 @@ def test_xor_is_still_wrong_after_five_thousand_epochs():
 @pytest.mark.parametrize("seed", range(5))
 def test_a_hidden_layer_of_two_learns_all_sixteen(target: str, seed: int):
     left, right, output = learn_gate_with_hidden_layer(target, seed=seed)
-    hidden = np.column_stack([left.answers(CORNERS), right.answers(CORNERS)])
-    assert answered(output.answers(hidden)) == target
+    assert answered(output.answer((left.answer(corner), right.answer(corner))) for corner in CORNERS) == target
     assert (left.target, right.target, output.target) == (target[:2] + "00", "00" + target[2:], target)
 
 
 def test_a_step_of_the_rule_is_as_computed_by_hand():
-    points, classes = np.array([[2.0, 3.0]]), np.array([1.0])
-    start, after = islice(fit(points, classes, 0.5, seed=3), 2)
+    start, after = islice(fit([(2, 3)], [1], 0.5, seed=3), 2)
     assert start.errors == 1
     assert after.weights == pytest.approx([start.weights[0] + 1, start.weights[1] + 1.5])
     assert after.bias == pytest.approx(start.bias + 0.5)
 
 
 def test_a_right_answer_moves_nothing_and_ends_it():
-    points, classes = np.array([[2.0, 3.0]]), np.array([-1.0])
-    (only,) = fit(points, classes, 0.5, seed=3)
+    (only,) = fit([(2, 3)], [-1], 0.5, seed=3)
     assert (only.number, only.errors) == (0, 0)
 
 
 def test_a_point_on_the_line_is_of_neither_class():
-    assert activation(np.array([[0.5, 0.5], [1, 1], [0, 0]]), [1, 1], -1).tolist() == [0, 1, -1]
+    assert [activation(point, (1, 1), -1) for point in ((0.5, 0.5), (1, 1), (0, 0))] == [0, 1, -1]
 
 
 def test_the_errors_of_an_epoch_are_the_points_that_its_weights_get_wrong():
@@ -77,7 +73,7 @@ def test_the_errors_of_an_epoch_are_the_points_that_its_weights_get_wrong():
 
 
 def answered_by(epoch) -> str:
-    return answered(activation(CORNERS, epoch.weights, epoch.bias))
+    return answered(activation(corner, epoch.weights, epoch.bias) for corner in CORNERS)
 
 
 def test_epochs_are_numbered_from_the_start_and_end_after_so_many():
