@@ -1,4 +1,4 @@
-/** Files of many images, and tables for others: IDX and .npy in, CSV out. Nothing of the document. */
+/** Files of many images, and tables for others: IDX and .npy in, CSV out. Nothing of the page. */
 
 const NUM_PIXELS = 784;
 

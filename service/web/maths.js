@@ -57,8 +57,9 @@ function centred(value, columns, rows) {
   const places = Array.from({ length: columns * rows }, (_, index) => [index % columns, Math.floor(index / columns)]);
   const total = (/** @type {(place: number[]) => number} */ of) => places.reduce((sum, place) => sum + of(place), 0);
   const mass = total(([x, y]) => value(x, y));
-  const left = Math.round(SIDE / 2 - total(([x, y]) => value(x, y) * (x + 0.5)) / mass);
-  const top = Math.round(SIDE / 2 - total(([x, y]) => value(x, y) * (y + 0.5)) / mass);
+  // MNIST counts pixels from 0 and puts the centre at 14: half a pixel right of the middle, and below it.
+  const left = Math.round(SIDE / 2 - total(([x, y]) => value(x, y) * x) / mass);
+  const top = Math.round(SIDE / 2 - total(([x, y]) => value(x, y) * y) / mass);
   const corner = clamp(top, 0, SIDE - rows) * SIDE + clamp(left, 0, SIDE - columns);
   const strongest = Math.max(...places.map(([x, y]) => value(x, y)));
   const pixels = new Uint8Array(SIDE * SIDE);
