@@ -95,6 +95,8 @@ def _recipe(arguments: argparse.Namespace) -> Recipe:
     recipe = dataclasses.replace(RECIPES[arguments.recipe], seed=arguments.seed)
     if arguments.steps is not None and recipe.batches != "first":
         raise ValueError(f"--steps is {arguments.steps}, but {recipe.name} learns in epochs: use --epochs.")
+    if arguments.steps is not None and arguments.steps < 1:
+        raise ValueError(f"steps is {arguments.steps}; at least 1 is expected.")
     epochs = arguments.epochs if arguments.steps is None else arguments.steps
     return recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
 

@@ -19,7 +19,9 @@ function route() {
   const [name, query] = location.hash.slice(1).split("?");
   if (name === "main") return; // the link that skips to the content
   const view = VIEWS.includes(name) ? name : VIEWS[0];
+  const isAnother = byId(`view-${view}`).hidden;
   for (const each of VIEWS) byId(`view-${each}`).hidden = each !== view;
+  if (isAnother) scrollTo(0, 0);
   for (const link of document.querySelectorAll("nav a")) link.ariaCurrent = link.getAttribute("href") === `#${view}` ? "page" : null;
   document.title = `${view === VIEWS[0] ? "" : `${byId(`title-${view}`).textContent} · `}Digit classifier`;
   if (view === "perceptron") openPerceptron(new URLSearchParams(query));

@@ -5,7 +5,7 @@ import { byId, element, paintShares, percent, pixelCanvas, signed } from "./pain
 import { onChange, present } from "./present.js";
 
 export function startTemplates() {
-  byId("templates").append(...Array.from({ length: 10 }, (_, digit) => {
+  byId("template-list").append(...Array.from({ length: 10 }, (_, digit) => {
     const words = [element("b", {}, `${digit}`), element("span", { class: "value" })];
     const button = element("button", { type: "button" }, pixelCanvas(`Template of ${digit}`), ...words);
     for (const event of ["pointerenter", "focus", "click"]) button.addEventListener(event, () => show(digit));
@@ -19,7 +19,7 @@ export function startTemplates() {
 function show(pointed) {
   const { weights, pixels, answer } = present;
   if (!weights) return;
-  for (const [digit, item] of [...byId("templates").children].entries()) {
+  for (const [digit, item] of [...byId("template-list").children].entries()) {
     const canvas = item.querySelector("canvas");
     const found = pixels && evidence(weights, pixels, digit);
     if (found && digit === pointed) paintShares(canvas, found.shares, scaleOfEvidence(weights, pixels), pixels);

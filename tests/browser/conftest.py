@@ -14,6 +14,13 @@ from tests.service.conftest import Server, serving
 SEVEN = [[(0.28, 0.22), (0.5, 0.22), (0.74, 0.22), (0.66, 0.4), (0.56, 0.6), (0.48, 0.84)]]
 ONE = [[(0.52, 0.2), (0.5, 0.5), (0.48, 0.8)]]
 
+# Drops a PNG of these bytes on the element of this id.
+DROP = """([id, bytes]) => {
+  const files = new DataTransfer();
+  files.items.add(new File([new Uint8Array(bytes)], "digit.png", { type: "image/png" }));
+  document.getElementById(id).dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+}"""
+
 PHONE, DESKTOP = (360, 740), (1440, 900)
 
 OpenPage = Callable[..., Page]

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESKTOP, ONE, PHONE, SEVEN, OpenPage, draw, pixels_shown
+from tests.browser.conftest import DESKTOP, DROP, ONE, PHONE, SEVEN, OpenPage, draw, pixels_shown
 from tests.service.conftest import Server
 from training.data import Mnist
 
@@ -143,11 +143,6 @@ def photographed(image: np.ndarray) -> bytes:
     return content.getvalue()
 
 
-DROP = """([id, bytes]) => {
-  const files = new DataTransfer();
-  files.items.add(new File([new Uint8Array(bytes)], "digit.png", { type: "image/png" }));
-  document.getElementById(id).dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
-}"""
 PASTE = """([id, bytes]) => {
   const files = new DataTransfer();
   files.items.add(new File([new Uint8Array(bytes)], "digit.png", { type: "image/png" }));

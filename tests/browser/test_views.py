@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from models.perceptron import CORNERS, GATES, learn_gate, learn_gate_with_hidden_layer
-from tests.browser.conftest import SEVEN, OpenPage, draw
+from tests.browser.conftest import DROP, SEVEN, OpenPage, draw
 from tests.conftest import idx_bytes
 from tests.service.conftest import Server
 from training.data import Mnist
@@ -21,7 +21,7 @@ from training.data import Mnist
 
 
 def picture_of(page: Page, digit: int) -> str:
-    return page.locator("#templates canvas").nth(digit).evaluate("canvas => canvas.toDataURL()")
+    return page.locator("#template-list canvas").nth(digit).evaluate("canvas => canvas.toDataURL()")
 
 
 def test_the_ten_templates_are_ten_pictures_and_pointing_at_one_lays_the_drawing_over_it(page: Page) -> None:
@@ -30,11 +30,11 @@ def test_the_ten_templates_are_ten_pictures_and_pointing_at_one_lays_the_drawing
     page.get_by_role("link", name="Templates").click()
     templates = [picture_of(page, digit) for digit in range(10)]
     assert len(set(templates)) == 10
-    page.locator("#templates button").nth(7).hover()
+    page.locator("#template-list button").nth(7).hover()
     assert picture_of(page, 7) != templates[7]
     assert picture_of(page, 3) == templates[3]
     expect(page.locator("#share")).to_contain_text(re.compile(r"^7 scores \+\d.*of the answer\.$"))
-    page.locator("#templates button").nth(0).focus()
+    page.locator("#template-list button").nth(0).focus()
     expect(page.locator("#share")).to_contain_text("0 scores")
 
 
@@ -42,9 +42,9 @@ def test_the_score_beside_the_digit_answered_is_the_highest(page: Page) -> None:
     draw(page, SEVEN)
     expect(page.locator("#digit")).to_have_text("7")
     page.get_by_role("link", name="Templates").click()
-    scores = [float(text.replace("−", "-")) for text in page.locator("#templates .value").all_text_contents()]
+    scores = [float(text.replace("−", "-")) for text in page.locator("#template-list .value").all_text_contents()]
     assert np.argmax(scores) == 7
-    expect(page.locator("#templates li.best b")).to_have_text("7")
+    expect(page.locator("#template-list li.best b")).to_have_text("7")
 
 
 def test_without_a_drawing_the_templates_say_what_to_do(open_page: OpenPage) -> None:
@@ -144,6 +144,13 @@ def test_npy_and_gzip_are_read(open_page: OpenPage, mnist: Mnist, form: str) -> 
     expect(page.locator("#progress")).to_contain_text("5 answered")
     page.get_by_label("Sort by").select_option("file")
     assert [digit for digit, _ in grid(page)] == mnist.test.labels[:5].tolist()
+
+
+def test_files_may_be_dropped(open_page: OpenPage, mnist: Mnist) -> None:
+    page = open_page("#batch")
+    page.evaluate(DROP, ["drop", list(files_of(mnist.test.images[:1])[0]["buffer"])])
+    expect(page.locator("#progress")).to_have_text("1 answered.")
+    assert [digit for digit, _ in grid(page)] == [7]
 
 
 def test_what_the_service_refuses_is_told_in_its_own_words(open_page: OpenPage) -> None:
