@@ -65,7 +65,7 @@ def load_litert(path: Path) -> Graph:
 def litert_weights(path: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return weights (784, 10), for pixels scaled to 0-1 as in Keras, and biases (10,) of a LiteRT file.
 
-    The logits of raw pixels are pixels / 255 · weights + biases.
+    The logits are the scaled pixels times the weights, plus the biases.
     """
     from ai_edge_litert.interpreter import Interpreter
 

@@ -162,7 +162,7 @@ def page_paths() -> dict[str, Any]:
         "/": _described("The page: draw a digit and see why.", "text/html"),
         _FILES: _described("A file of the page.", "text/javascript", _in_path("file", _file_names())),
         "/samples": _described("Twenty digits to try: images, labels, and the digits answered.", wire.JSON),
-        "/model/weights": _described("784×10 weights and 10 biases: logits are pixels / 255 · weights + biases.", wire.JSON),
+        "/model/weights": _described("784×10 weights, for pixels scaled to 0-1, and 10 biases.", wire.JSON),
         _PICTURE: _described("A picture of the version that is served.", "image/png", _in_path("name", list(PICTURES))),
         "/perceptron": _described("A perceptron's training on the unit square's corners, by epoch.", wire.JSON, parameters),
     }
