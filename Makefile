@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup serve train test check bench lock
+.PHONY: help setup serve train test browser check bench lock
 
 PYTHON ?= python3
 PORT ?= 3000
@@ -32,6 +32,12 @@ train: setup ## train and publish a model; ARGS="--recipe sgd --seed 1"
 
 test: setup ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+CHROMIUM ?= /usr/bin/chromium
+
+browser: setup ## run the page's tests in Chromium; SCREENSHOTS=folder keeps pictures of every view
+	@test -x $(CHROMIUM) || { echo "$(CHROMIUM) is missing: apt-get install chromium, or say where it is: make browser CHROMIUM=…" >&2; exit 1; }
+	@CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest tests/browser $(ARGS)
 
 check: setup ## format, lint, types, spelling, import directions, lock drift
 	@$(BIN)/ruff format --check .

@@ -3,14 +3,13 @@
 import asyncio
 import logging
 import time
-from pathlib import Path
 
 from opentelemetry import trace
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -20,13 +19,13 @@ from service.batcher import Batcher
 from service.catalog import Catalog
 from service.endpoint import PredictEndpoint
 from service.openapi import openapi_document
+from service.pages import page_routes
 from service.refusals import Refusal
 from service.settings import Settings
 from service.wire import JSON
 
 logger = logging.getLogger(__name__)
 
-_WEB = Path(__file__).parent / "web"
 # What stands in the metrics for a path that is not a route, whatever it was.
 _NO_ROUTE = "none"
 
@@ -42,7 +41,6 @@ class Door:
         self._docs = openapi_document(settings)
         routes = [
             Route("/predict", PredictEndpoint(catalog, batcher, settings), methods=["POST"]),
-            Route("/", self._page),
             Route("/model", self._model),
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
@@ -50,7 +48,7 @@ class Door:
             Route("/livez", app, methods=["GET"]),
             Route("/schema.json", app, methods=["GET"]),
         ]
-        self._routes = {route.path: route for route in routes}
+        self._routes = {route.path: route for route in routes} | page_routes(catalog)
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
         self._is_traced = settings.tracing
         self._is_first = not (settings.access_log or settings.tracing)
@@ -105,9 +103,6 @@ class Door:
             await _refuse(Refusal(405, "method", sentence, error.headers or {}), scope, receive, send)
         except Refusal as refusal:
             await _refuse(refusal, scope, receive, send)
-
-    async def _page(self, request: Request) -> Response:
-        return FileResponse(_WEB / "index.html")
 
     async def _model(self, request: Request) -> Response:
         version = self._catalog.served

@@ -7,6 +7,7 @@ from pydantic.json_schema import models_json_schema
 from models.digits import IMAGE_SHAPE, MAX_PIXEL, NUM_PIXELS
 from service.answers import Answer, Error
 from service.metrics import STAGES
+from service.pages import page_paths
 from service.settings import Settings
 from service.wire import BYTES, FORMS, JPEG, JSON, MULTIPART, NPY, PNG
 
@@ -30,7 +31,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "paths": {
             "/predict": {"post": _predict(settings)},
             "/model": {"get": _get("The card of the version that is served.", "application/json")},
-            "/": {"get": _get("A page that says how to ask.", "text/html")},
+            **page_paths(),
             "/livez": {"get": _get("200 as long as the process lives.", "text/plain")},
             "/readyz": {"get": _get("200 once the served version has answered its golden digits.", "text/plain")},
             "/metrics": {"get": _get("Metrics of all workers, for Prometheus.", "text/plain")},

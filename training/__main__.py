@@ -1,4 +1,4 @@
-"""The command line: train and publish, list what is published, roll back.
+"""The command line: train and publish, list what is published, roll back, show what a perceptron learns.
 
 Human words go to standard error and, before the end, to standard output; the last line of standard output is one JSON
 object for scripts.
@@ -19,6 +19,7 @@ from rich.table import Table
 from models.exported import native_chatter_held_back
 from training import store
 from training.data import BUNDLED_DATA, Mnist, read_mnist
+from training.gates import print_gates
 from training.recipes import RECIPES, Recipe
 
 _DEFAULT_RECIPE = "baseline"
@@ -57,21 +58,24 @@ def _parser() -> argparse.ArgumentParser:
         description="Train a digit classifier on MNIST and publish it to the BentoML model store.",
         epilog="The last line of standard output is the result as one JSON object.",
     )
-    epochs = f"{RECIPES[_DEFAULT_RECIPE].epochs} in {_DEFAULT_RECIPE}"
+    epochs, steps = f"{RECIPES[_DEFAULT_RECIPE].epochs} in {_DEFAULT_RECIPE}", RECIPES["tutorial"].epochs
     parser.set_defaults(command=_train)
     add = parser.add_argument
     add("--recipe", choices=RECIPES, default=_DEFAULT_RECIPE, help="what to fit, and how (default: %(default)s)")
     add("--seed", type=int, default=0, help="of weights and order; same seed, same model (default: %(default)s)")
+    add("--steps", type=int, help=f"steps of a recipe with one fixed batch (default: the recipe's, {steps} in tutorial)")
     add("--epochs", type=int, help=f"passes over the training images (default: the recipe's, {epochs})")
     add("--data", type=Path, default=BUNDLED_DATA, help="folder with the four IDX files (default: %(default)s)")
     add("--force", action="store_true", help="publish also what is refused; the card then says why (default: off)")
     add("--if-none", action="store_true", help="do nothing if a version is served already (default: off)")
     add("--quiet", action="store_true", help="print only the last line (default: off)")
-    commands = parser.add_subparsers(title="other commands", metavar="{list,rollback}")
+    commands = parser.add_subparsers(title="other commands", metavar="{list,rollback,gates}")
     commands.add_parser("list", help="show the published versions").set_defaults(command=_list)
     back = commands.add_parser("rollback", help="make an earlier version the served one")
     back.add_argument("tag", nargs="?", help="the version; left out: the one published before the served one")
     back.set_defaults(command=_rollback)
+    gates = commands.add_parser("gates", help="show what a perceptron learns of AND, OR and XOR")
+    gates.set_defaults(command=_gates)
     return parser
 
 
@@ -89,17 +93,28 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _recipe(arguments: argparse.Namespace) -> Recipe:
     recipe = dataclasses.replace(RECIPES[arguments.recipe], seed=arguments.seed)
-    return recipe if arguments.epochs is None else dataclasses.replace(recipe, epochs=arguments.epochs)
+    if arguments.steps is not None and recipe.batches != "first":
+        raise ValueError(f"--steps is {arguments.steps}, but {recipe.name} learns in epochs: use --epochs.")
+    if arguments.steps is not None and arguments.steps < 1:
+        raise ValueError(f"steps is {arguments.steps}; at least 1 is expected.")
+    epochs = arguments.epochs if arguments.steps is None else arguments.steps
+    return recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
 
 
 def _fit_and_publish(recipe: Recipe, data: Mnist, arguments: argparse.Namespace) -> int:
     with native_chatter_held_back():  # here, not at the top: importing TensorFlow takes seconds, and `list` needs none
-        from training import evaluate, fit, publish, report
+        from training import evaluate, fit, publish, report, tutorial
 
-    with report.ProgressBar(Console(stderr=True, quiet=arguments.quiet)) as bar:
-        fitted = fit.fit(recipe, data.train, data.validation, [bar])
+    console = Console(quiet=arguments.quiet)
+    if recipe.batches == "first":
+        fitted = tutorial.fit_one_batch(recipe, data.train, lambda step: console.print(step, highlight=False, soft_wrap=True))
+    else:
+        with report.ProgressBar(Console(stderr=True, quiet=arguments.quiet)) as bar:
+            fitted = fit.fit(recipe, data.train, data.validation, [bar])
     validation, test = (evaluate.evaluate(fitted.classifier, split) for split in (data.validation, data.test))
-    report.print_evaluation(Console(quiet=arguments.quiet), validation, test)
+    report.print_evaluation(console, validation, test)
+    if recipe.batches == "first":
+        console.print(tutorial.verdict(fitted.history, recipe, test), highlight=False)
     candidate = publish.Candidate(recipe, fitted, data, validation, test)
     tag, refused, code = None, None, 0
     try:
@@ -135,6 +150,11 @@ def _rollback(arguments: argparse.Namespace) -> int:
     except store.StoreError as error:
         return _fail(str(error))
     print(f"{tag} is the served version now.")
+    return 0
+
+
+def _gates(arguments: argparse.Namespace) -> int:
+    print_gates(Console())
     return 0
 
 

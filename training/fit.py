@@ -17,7 +17,10 @@ _STEPS_PER_EXECUTION = 20
 
 @dataclass(frozen=True)
 class History:
-    """Loss (nats) and accuracy after each epoch; those of `train` are means over the epoch."""
+    """Loss (nats) and accuracy after each epoch; those of `train` are means over the epoch.
+
+    Where validation was not looked at in between, its two are empty.
+    """
 
     train_loss: tuple[float, ...]
     train_accuracy: tuple[float, ...]

@@ -64,7 +64,10 @@ class Candidate:
 
 
 def objection_to(candidate: Candidate) -> NotPublished | None:
-    """Return what speaks against publishing `candidate`: its data, its accuracy, or nothing."""
+    """Return what speaks against publishing `candidate`: its recipe, its data, its accuracy, or nothing."""
+    if candidate.recipe.batches == "first":
+        images = candidate.recipe.batch_size
+        return NotPublished(f"{candidate.recipe.name} learns from {images} images alone, to show how", is_failure=False)
     if not candidate.data.is_bundled:
         return NotPublished("the data is not the bundled MNIST", is_failure=False)
     accuracy = candidate.validation.accuracy

@@ -6,7 +6,11 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to fit. The schedule is over the whole run; `learning_rate` is where it starts."""
+    """How to fit. The schedule is over the whole run; `learning_rate` is where it starts.
+
+    With `batches="first"` one fixed batch is all that is learned from, so that an epoch is one step, and the weights
+    and biases start from N(0, 1).
+    """
 
     name: str
     optimizer: Literal["adam", "sgd"]
@@ -14,6 +18,7 @@ class Recipe:
     schedule: Literal["cosine", "constant"]
     batch_size: int
     epochs: int
+    batches: Literal["all", "first"] = "all"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -30,5 +35,7 @@ RECIPES = {
         Recipe("baseline", "adam", learning_rate=5e-3, schedule="cosine", batch_size=512, epochs=20),
         # Batches of 100 and plain gradient descent at 0.5, as "MNIST for ML Beginners" taught it, but to the end.
         Recipe("sgd", "sgd", learning_rate=0.5, schedule="constant", batch_size=100, epochs=20),
+        # The first run of a tutorial: it shows how learning works, and is not meant to be served.
+        Recipe("tutorial", "sgd", learning_rate=0.01, schedule="constant", batch_size=100, epochs=100, batches="first"),
     )
 }

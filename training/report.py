@@ -200,7 +200,8 @@ def _draw_learning_curve(history: History) -> Figure:
     )
     for axes, name, train, validation in curves:
         axes.plot(epochs, train, color=_ORANGE, linestyle="--", marker=".", label="training, mean over the epoch")
-        axes.plot(epochs, validation, color=_BLUE, marker=".", label="validation, after the epoch")
+        if validation:
+            axes.plot(epochs, validation, color=_BLUE, marker=".", label="validation, after the epoch")
         axes.set(xlabel="epoch", ylabel=name)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.legend()

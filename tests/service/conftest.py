@@ -47,9 +47,9 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def serving(home: Path, bento: str = ".", cwd: Path = ROOT, **settings: str) -> Iterator[Server]:
+def serving(home: Path, bento: str = ".", cwd: Path = ROOT, port: int | None = None, **settings: str) -> Iterator[Server]:
     """Run `bentoml serve` with `settings` in its environment until the block ends."""
-    port, log = free_port(), home / "serve.log"
+    port, log = port or free_port(), home / "serve.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [Path(sys.executable).parent / "bentoml", "serve", bento, "--port", str(port), "--host", "127.0.0.1"],

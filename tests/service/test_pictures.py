@@ -5,7 +5,6 @@ import struct
 import subprocess
 import sys
 import tracemalloc
-import warnings
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor

@@ -1,0 +1,177 @@
+"""The page's files, and what it asks for: samples, weights and pictures of the version served, a perceptron's training."""
+
+from collections.abc import Callable
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import bentoml
+import numpy as np
+import orjson
+from bentoml.exceptions import NotFound
+from pydantic import BaseModel, Field, ValidationError
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from models.card import GOLDEN_FILE, PICTURES_FOLDER
+from models.digits import NUM_CLASSES
+from models.perceptron import learn_gate, learn_gate_with_hidden_layer
+from service.catalog import Catalog, Version
+from service.refusals import Refusal
+from service.wire import JSON
+
+PICTURES = ("weights", "confusion", "reliability", "learning_curve")
+NUM_SAMPLES = 20
+
+_WEB = Path(__file__).parent / "web"
+_FILES, _PICTURE = "/web/{file}", "/model/pictures/{name}.png"
+_FILE_HEADERS = MappingProxyType(
+    {
+        # Nothing from elsewhere, nothing inline, no plugins, no frames, no forms.
+        "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
+)
+
+
+class PerceptronQuery(BaseModel, frozen=True, extra="forbid"):
+    """What `GET /perceptron` may be asked for."""
+
+    target: str = Field(default="0001", pattern="^[01]{4}$", description="class of (0, 0), (0, 1), (1, 0), (1, 1)")
+    learning_rate: float = Field(default=0.1, ge=0.001, le=10, description="how far a wrong answer moves the line")
+    seed: int = Field(default=0, ge=0, lt=2**32, description="of the weights that it starts with")
+    hidden: bool = Field(default=False, description="two perceptrons in a hidden layer, and a third on their answers")
+
+
+def page_routes(catalog: Catalog) -> dict[str, Route]:
+    """Return the route of every path in here; paths of one kind share a route, whose path stands in the metrics.
+
+    Its functions are plain ones, which Starlette runs in a thread, so that nobody's digits wait for them.
+    """
+
+    def of_served(content: Callable[[Version], bytes]) -> Callable[[Request], Response]:
+        def answer(request: Request) -> Response:
+            version = catalog.served
+            return Response(content(version), media_type=JSON, headers={"X-Model-Version": version.card.version})
+
+        return answer
+
+    def picture(request: Request) -> Response:
+        card = catalog.served.card
+        path = _folder(card.tag) / PICTURES_FOLDER / Path(request.url.path).name
+        return FileResponse(path, headers={"X-Model-Version": card.version})
+
+    single = {
+        "/": _page,
+        "/samples": of_served(samples_document),
+        "/model/weights": of_served(weights_document),
+        "/perceptron": _perceptron,
+    }
+    files, pictures = _route(_FILES, _file), Route(_PICTURE, picture)
+    return (
+        {path: _route(path, endpoint) for path, endpoint in single.items()}
+        | {_FILES.format(file=name): files for name in _file_names()}
+        | {_PICTURE.format(name=name): pictures for name in PICTURES}
+    )
+
+
+def _route(path: str, endpoint: Callable[[Request], Response]) -> Route:
+    """Return a route whose answers are compressed for who takes that: weights and samples are most of a page's bytes."""
+    route = Route(path, endpoint)
+    route.app = GZipMiddleware(route.app, minimum_size=1024, compresslevel=5)
+    return route
+
+
+def _file_names() -> list[str]:
+    return sorted(path.name for path in _WEB.iterdir())
+
+
+def _page(request: Request) -> Response:
+    return FileResponse(_WEB / "index.html", headers=_FILE_HEADERS)
+
+
+def _file(request: Request) -> Response:
+    return FileResponse(_WEB / Path(request.url.path).name, headers=_FILE_HEADERS)
+
+
+def _folder(tag: str) -> Path:
+    try:
+        return Path(bentoml.models.get(tag).path)
+    except NotFound:
+        raise Refusal(
+            404, "route", f"{tag}, which is served, is no longer in the store; publish or roll back to one that is."
+        ) from None
+
+
+@lru_cache(maxsize=2)
+def weights_document(version: Version) -> bytes:
+    """Return the JSON of weights (784, 10), for pixels scaled to 0-1, and biases (10,)."""
+    document = {"model": version.tag, "weights": version.weights, "biases": version.biases}
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+@lru_cache(maxsize=2)
+def samples_document(version: Version) -> bytes:
+    """Return the JSON of twenty golden digits: images (20, 784), labels (20,), digits answered (20,)."""
+    with np.load(_folder(version.tag) / GOLDEN_FILE, allow_pickle=False) as golden:
+        images, labels, digits = golden["images"], golden["labels"], golden["probabilities"].argmax(axis=1)
+    chosen = _chosen_samples(labels, digits)
+    document = {"model": version.tag, "images": images[chosen], "labels": labels[chosen], "digits": digits[chosen]}
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _chosen_samples(labels: np.ndarray, digits: np.ndarray) -> np.ndarray:
+    """Return the indices of twenty, by label: the first of each digit, then mistakes, then the next ones."""
+    firsts = [np.flatnonzero(labels == digit)[:1] for digit in range(NUM_CLASSES)]
+    candidates = np.concatenate([*firsts, np.flatnonzero(labels != digits), np.arange(len(labels))])
+    _, first_places = np.unique(candidates, return_index=True)
+    chosen = candidates[np.sort(first_places)][:NUM_SAMPLES]
+    return chosen[np.argsort(labels[chosen], kind="stable")]
+
+
+def _perceptron(request: Request) -> Response:
+    try:
+        query = PerceptronQuery.model_validate(dict(request.query_params))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0])[:40]
+        raise Refusal(400, "malformed", f"{name}={str(first['input'])[:40]}: {first['msg']}; see GET /docs.json.") from None
+    return Response(perceptron_document(query), media_type=JSON)
+
+
+@lru_cache(maxsize=64)
+def perceptron_document(query: PerceptronQuery) -> bytes:
+    """Return the JSON of the units trained: one, or left, right and output of the network with a hidden layer."""
+    given = (query.target, query.learning_rate, query.seed)
+    units = learn_gate_with_hidden_layer(*given) if query.hidden else (learn_gate(*given),)
+    return orjson.dumps(query.model_dump() | {"units": [asdict(unit) | {"learned": unit.learned} for unit in units]})
+
+
+def page_paths() -> dict[str, Any]:
+    """Return what the OpenAPI document says of the paths in here."""
+    query = PerceptronQuery.model_json_schema()["properties"]
+    parameters = [{"name": name, "in": "query", "schema": schema} for name, schema in query.items()]
+    return {
+        "/": _described("The page: draw a digit and see why.", "text/html"),
+        _FILES: _described("A file of the page.", "text/javascript", _in_path("file", _file_names())),
+        "/samples": _described("Twenty digits to try: images, labels, and the digits answered.", JSON),
+        "/model/weights": _described("784×10 weights, for pixels scaled to 0-1, and 10 biases.", JSON),
+        _PICTURE: _described("A picture of the version that is served.", "image/png", _in_path("name", list(PICTURES))),
+        "/perceptron": _described("A perceptron's training on the unit square's corners, by epoch.", JSON, parameters),
+    }
+
+
+def _in_path(name: str, values: list[str]) -> list[dict[str, Any]]:
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string", "enum": values}}]
+
+
+def _described(summary: str, media_type: str, parameters: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+    answers = {"200": {"description": summary, "content": {media_type: {}}}}
+    return {"get": {"summary": summary, "responses": answers} | ({"parameters": parameters} if parameters else {})}

@@ -1,0 +1,163 @@
+/** All arithmetic of the page, and nothing of the document: MNIST's form, evidence, half planes, a perceptron's film.
+ *
+ * @typedef {import("./present.js").Weights} Weights
+ * @typedef {{number: number, weights: number[], bias: number, errors: number}} Epoch  of a perceptron
+ * @typedef {{target: string, learned: boolean, epochs: Epoch[]}} Unit
+ * @typedef {{units: Epoch[], errors: number, learning: "all" | "hidden" | "output", last: boolean}} Frame
+ */
+
+const SIDE = 28; // pixels of a side of the model's picture
+const BOX = 20; // MNIST fits the longer side of a digit into so many
+const MAX_PIXEL = 255;
+const INK_FROM = 20; // of 255: below it is paper, dust or the blur of compression
+
+/**
+ * Bring ink into the form of MNIST's digits: cut out, its longer side 20 pixels, its centre of mass in the middle of 28×28.
+ *
+ * @param {ArrayLike<number>} ink  0 (paper) to 255 (ink), row by row
+ * @param {number} width
+ * @param {number} height
+ * @returns {Uint8Array | null}  784 pixels, or null where there is no ink
+ */
+export function toMnistForm(ink, width, height) {
+  const box = inkBox(ink, width, height);
+  if (!box) return null;
+  const [columns, rows] = [box.width, box.height].map((side) => Math.max(1, Math.round((BOX * side) / Math.max(box.width, box.height))));
+  const narrow = resample((x, y) => ink[(box.top + y) * width + box.left + x], box.width, box.height, columns);
+  const small = resample((y, x) => narrow[y * columns + x], box.height, columns, rows); // column by column
+  return centred((x, y) => small[x * rows + y], columns, rows);
+}
+
+/** The smallest box around what counts as ink. @type {(ink: ArrayLike<number>, width: number, height: number) => any} */
+function inkBox(ink, width, height) {
+  let [left, right, top, bottom] = [width, -1, height, -1];
+  for (let y = 0; y < height; y++)
+    for (let x = 0; x < width; x++)
+      if (ink[y * width + x] > INK_FROM)
+        [left, right, top, bottom] = [Math.min(left, x), Math.max(right, x), Math.min(top, y), Math.max(bottom, y)];
+  return right < 0 ? null : { left, top, width: right - left + 1, height: bottom - top + 1 };
+}
+
+/** Average each line of `length` values into `parts` values, each over the stretch of the line that it covers.
+ * @type {(value: (along: number, line: number) => number, length: number, lines: number, parts: number) => Float64Array} */
+function resample(value, length, lines, parts) {
+  const stretch = length / parts;
+  return Float64Array.from({ length: lines * parts }, (_, index) => {
+    const [line, part] = [Math.floor(index / parts), index % parts];
+    const [from, to] = [part * stretch, Math.min((part + 1) * stretch, length)];
+    let sum = 0;
+    for (let at = Math.floor(from); at < to; at++) sum += value(at, line) * (Math.min(at + 1, to) - Math.max(at, from));
+    return sum / stretch;
+  });
+}
+
+/** Place values so that their centre of mass is in the middle of 28×28, the strongest as ink at its fullest.
+ * @type {(value: (x: number, y: number) => number, columns: number, rows: number) => Uint8Array} */
+function centred(value, columns, rows) {
+  const places = Array.from({ length: columns * rows }, (_, index) => [index % columns, Math.floor(index / columns)]);
+  const total = (/** @type {(place: number[]) => number} */ of) => places.reduce((sum, place) => sum + of(place), 0);
+  const mass = total(([x, y]) => value(x, y));
+  // MNIST counts pixels from 0 and puts the centre at 14: half a pixel right of the middle, and below it.
+  const left = Math.round(SIDE / 2 - total(([x, y]) => value(x, y) * x) / mass);
+  const top = Math.round(SIDE / 2 - total(([x, y]) => value(x, y) * y) / mass);
+  const corner = clamp(top, 0, SIDE - rows) * SIDE + clamp(left, 0, SIDE - columns);
+  const strongest = Math.max(...places.map(([x, y]) => value(x, y)));
+  const pixels = new Uint8Array(SIDE * SIDE);
+  for (const [x, y] of places) pixels[corner + y * SIDE + x] = Math.round((MAX_PIXEL * value(x, y)) / strongest);
+  return pixels;
+}
+
+/** @type {(value: number, low: number, high: number) => number} */
+export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+
+/**
+ * Return the ink of a picture, 0 to 255: how far each pixel is from its paper, which is what most of its rim shows.
+ *
+ * @param {Uint8ClampedArray} rgba  four values a pixel; where it is transparent, it is taken to lie on white
+ * @param {number} width
+ * @param {number} height
+ */
+export function inkOfPicture(rgba, width, height) {
+  const grey = Float64Array.from({ length: width * height }, (_, pixel) => {
+    const [red, green, blue, alpha] = rgba.subarray(4 * pixel, 4 * pixel + 4);
+    return MAX_PIXEL + (alpha / MAX_PIXEL) * (0.299 * red + 0.587 * green + 0.114 * blue - MAX_PIXEL); // Rec. 601
+  });
+  const isRim = (/** @type {number} */ x, /** @type {number} */ y) => !x || !y || x === width - 1 || y === height - 1;
+  const rim = grey.filter((_, pixel) => isRim(pixel % width, Math.floor(pixel / width))).sort();
+  const difference = grey.map((value) => Math.abs(value - rim[rim.length >> 1]));
+  const most = difference.reduce((high, value) => Math.max(high, value), 1);
+  // A fifth of the contrast is shadow and uneven light rather than ink.
+  return difference.map((value) => Math.max(0, (MAX_PIXEL * (value / most - 0.2)) / 0.8));
+}
+
+/** What each pixel adds to the logit of `digit` or takes from it, and their sums. Exact, because the model is linear.
+ * @param {Weights} model @param {ArrayLike<number>} pixels  784, 0 to 255 @param {number} digit */
+export function evidence({ weights, biases }, pixels, digit) {
+  const shares = Float64Array.from(pixels, (pixel, place) => (weights[place][digit] * pixel) / MAX_PIXEL);
+  const speaking = shares.reduce((sum, share) => sum + Math.max(share, 0), 0);
+  const objecting = shares.reduce((sum, share) => sum + Math.min(share, 0), 0);
+  return { shares, speaking, objecting, bias: biases[digit], logit: speaking + objecting + biases[digit] };
+}
+
+/** The size that most values stay below: a scale that a few extremes cannot spoil. @type {(values: number[], share: number) => number} */
+function scaleOf(values, share) {
+  const sizes = values.map(Math.abs).sort((one, other) => one - other);
+  return sizes[Math.floor(share * (sizes.length - 1))] || 1;
+}
+
+/** One scale for all ten templates. @type {(model: Weights) => number} */
+export const scaleOfWeights = ({ weights }) => scaleOf(weights.flat(), 0.995);
+
+/** One scale for the evidence of all ten digits, so that they can be compared. @type {(model: Weights, pixels: ArrayLike<number>) => number} */
+export function scaleOfEvidence({ weights }, pixels) {
+  const largest = Array.from(pixels, (pixel, place) => (pixel / MAX_PIXEL) * Math.max(...weights[place].map(Math.abs)));
+  return scaleOf(largest.filter(Boolean), 0.8);
+}
+
+/** The part of a convex polygon where w · point + bias > 0. @type {(polygon: number[][], weights: number[], bias: number) => number[][]} */
+export function clip(polygon, weights, bias) {
+  const side = (/** @type {number[]} */ [x, y]) => weights[0] * x + weights[1] * y + bias;
+  return polygon.flatMap((corner, index) => {
+    const next = polygon[(index + 1) % polygon.length];
+    const [here, there] = [side(corner), side(next)];
+    const kept = here > 0 ? [corner] : [];
+    if (here > 0 === there > 0) return kept;
+    const way = here / (here - there);
+    return [...kept, [corner[0] + way * (next[0] - corner[0]), corner[1] + way * (next[1] - corner[1])]];
+  });
+}
+
+/** The two ends of the line w · point + bias = 0 in a convex polygon, or none. @type {typeof clip} */
+export function lineIn(polygon, weights, bias) {
+  return clip(polygon, weights, bias).filter(([x, y]) => Math.abs(weights[0] * x + weights[1] * y + bias) < 1e-9);
+}
+
+/** The epochs of a training as they are shown: hidden units learn side by side, the output after them. @type {(units: Unit[]) => Frame[]} */
+export function film(units) {
+  const first = units.length > 1 ? units.slice(0, 2) : units;
+  const half = Math.max(...first.map((unit) => unit.epochs.length));
+  const length = half + (units[2]?.epochs.length ?? 0);
+  return Array.from({ length }, (_, time) => {
+    const shown = units.map(({ epochs }, place) => epochs[clamp(place === 2 ? time - half : time, 0, epochs.length - 1)]);
+    const learning = units.length === 1 ? "all" : time < half ? "hidden" : "output";
+    const counted = learning === "output" ? shown.slice(2) : shown.slice(0, first.length);
+    return { units: shown, errors: counted.reduce((sum, unit) => sum + unit.errors, 0), learning, last: time === length - 1 };
+  });
+}
+
+/** The answer of a unit, or of two hidden ones and the output: -1, 0 or 1. @type {(units: Epoch[], point: number[]) => number} */
+export function answer([first, second, output], point) {
+  if (output) return answer([output], [answer([first], point), answer([second], point)]);
+  return Math.sign(first.weights[0] * point[0] + first.weights[1] * point[1] + first.bias);
+}
+
+/** What units answer everywhere in a convex polygon: convex regions. @type {(units: Epoch[], plane: number[][]) => {polygon: number[][], answer: number}[]} */
+export function regions([first, second, output], plane) {
+  const half = (/** @type {number[][]} */ polygon, /** @type {Epoch} */ { weights, bias }, /** @type {number} */ side) =>
+    clip(polygon, [side * weights[0], side * weights[1]], side * bias);
+  const found = [1, -1].flatMap((one) => {
+    if (!output) return [{ polygon: half(plane, first, one), answer: one }];
+    return [1, -1].map((other) => ({ polygon: half(half(plane, first, one), second, other), answer: answer([output], [one, other]) }));
+  });
+  return found.filter(({ polygon }) => polygon.length);
+}

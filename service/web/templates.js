@@ -1,0 +1,41 @@
+/** The view of what the model has learned: ten templates, and what each one makes of the picture that is looked at. */
+
+import { evidence, scaleOfEvidence, scaleOfWeights } from "./maths.js";
+import { byId, element, paintShares, percent, pixelCanvas, signed } from "./paint.js";
+import { onChange, present } from "./present.js";
+
+export function startTemplates() {
+  byId("template-list").append(...Array.from({ length: 10 }, (_, digit) => {
+    const words = [element("b", {}, `${digit}`), element("span", { class: "value" })];
+    const button = element("button", { type: "button" }, pixelCanvas(`Template of ${digit}`), ...words);
+    for (const event of ["pointerenter", "focus", "click"]) button.addEventListener(event, () => show(digit));
+    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => show(null));
+    return element("li", {}, button);
+  }));
+  onChange(({ weights, answer, pixels }) => (weights || answer || pixels !== undefined) && show(null));
+}
+
+/** @param {number | null} pointed  the digit under which the picture is laid */
+function show(pointed) {
+  const { weights, pixels, answer } = present;
+  if (!weights) return;
+  for (const [digit, item] of [...byId("template-list").children].entries()) {
+    const canvas = item.querySelector("canvas");
+    const found = pixels && evidence(weights, pixels, digit);
+    if (found && digit === pointed) paintShares(canvas, found.shares, scaleOfEvidence(weights, pixels), pixels);
+    else paintShares(canvas, weights.weights.map((row) => row[digit]), scaleOfWeights(weights));
+    item.querySelector(".value").textContent = found ? signed(found.logit) : "";
+    item.classList.toggle("best", answer?.digit === digit);
+  }
+  byId("share").textContent = words(pointed);
+}
+
+/** @param {number | null} pointed */
+function words(pointed) {
+  const { weights, pixels, answer } = present;
+  if (!weights || !pixels) return "Draw a digit first, or choose one of the twenty: then each template shows what it makes of it.";
+  if (pointed === null) return "Beside each digit stands its score for your picture. The highest is the answer.";
+  const { speaking, objecting, bias, logit } = evidence(weights, pixels, pointed);
+  const share = answer ? ` It has ${percent(answer.probabilities[pointed])} of the answer.` : "";
+  return `${pointed} scores ${signed(logit)}: ${signed(speaking)} for, ${signed(objecting)} against, ${signed(bias)} constant.${share}`;
+}

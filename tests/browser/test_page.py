@@ -1,0 +1,158 @@
+"""What holds for every view: it is quick, small, accessible, keeps to its host, and lives through what the service does."""
+
+import os
+import re
+import statistics
+from pathlib import Path
+
+import httpx
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import DESKTOP, PHONE, SEVEN, OpenPage, draw
+from tests.conftest import idx_bytes, run_training
+from tests.service.conftest import Server, free_port, serving
+from training.data import Mnist
+
+VIEWS = {
+    "draw": "#draw",
+    "templates": "#templates",
+    "model": "#model",
+    "batch": "#batch",
+    "perceptron": "#perceptron?target=0110&epoch=14",
+    "hidden": "#perceptron?target=0110&hidden=1&epoch=99",
+}
+
+
+# What reaches over the right edge, but for what may be scrolled or is for screen readers alone.
+CUT_OFF = """() => [...document.querySelectorAll("nav a, main *")]
+  .filter((it) => it.checkVisibility() && !it.closest(".unseen, svg, .scroll"))
+  .filter((it) => it.getBoundingClientRect().right > innerWidth + 1)
+  .map((it) => it.outerHTML.slice(0, 80))"""
+
+
+def show(page: Page, view: str, mnist: Mnist) -> None:
+    """Go to a view with something to see in it: a drawing, answers."""
+    draw(page, SEVEN)
+    expect(page.locator("#digit")).to_have_text("7")
+    page.mouse.move(0, 0)
+    page.evaluate("address => { location.hash = address; }", VIEWS[view])
+    if view == "batch":
+        content = idx_bytes(mnist.test.images[:1000].reshape(-1, 28, 28))
+        file = {"name": "t10k-images", "mimeType": "application/octet-stream", "buffer": content}
+        page.locator("#files").set_input_files([file])  # pyright: ignore[reportArgumentType]
+        expect(page.locator("#progress")).to_contain_text("1,000 answered, ")
+    if view == "model":
+        page.locator("#curve").evaluate("image => image.decode()")
+    if view in ("perceptron", "hidden"):
+        expect(page.locator("#formula")).not_to_be_empty()
+    page.evaluate("scrollTo(0, 0)")
+
+
+@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", VIEWS)
+def test_axe_finds_nothing_and_nothing_is_cut_off(
+    open_page: OpenPage, view: str, scheme: str, size: tuple[int, int], mnist: Mnist
+) -> None:
+    page = open_page(size=size, color_scheme=scheme)
+    show(page, view, mnist)
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.screenshot(path=Path(folder) / f"{view}-{scheme}-{size[0]}.png", full_page=view != "batch")
+    report = Axe().run(page)
+    assert report.violations_count == 0, report.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
+    assert page.evaluate(CUT_OFF) == []
+
+
+def test_every_view_can_be_reached_and_used_by_keyboard_alone(page: Page) -> None:
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    for _ in range(6):  # the name of the page, and five links
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("#perceptron"))
+    for _ in range(6):  # four points, AND, OR
+        page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="OR", exact=True)).to_have_attribute("aria-pressed", "true")
+    focus = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+    assert focus == "solid"
+
+
+def test_another_view_starts_at_its_top(open_page: OpenPage) -> None:
+    page = open_page(size=PHONE)
+    expect(page.locator("#samples button")).to_have_count(20)
+    page.evaluate("scrollTo(0, 900)")
+    page.evaluate("location.hash = '#templates'")
+    expect(page.locator("#view-templates")).to_be_visible()
+    assert page.evaluate("scrollY") == 0
+
+
+def test_the_sample_and_its_evidence_are_reached_by_keyboard(page: Page) -> None:
+    page.locator("#samples button").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#digit")).to_have_text("0")
+    page.locator("#bars button").nth(8).focus()
+    expect(page.locator("#sum")).to_contain_text("8 scores")
+
+
+def test_the_first_paint_is_quick_and_the_page_small(open_page: OpenPage) -> None:
+    paints, sizes = [], []
+    for _ in range(5):
+        page = open_page()
+        expect(page.locator("#samples button")).to_have_count(20)
+        paints.append(page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime"))
+        entries = page.evaluate("performance.getEntries().map((it) => [it.name, it.encodedBodySize ?? 0])")
+        sizes.append(sum(size for _, size in entries))
+        page.close()
+    best, median = min(paints), statistics.median(paints)
+    print(f"first paint {best:.0f} ms at best, {median:.0f} ms in the median of five; {sizes[0] / 1000:.0f} kB with its data")
+    assert min(paints) < 500
+    assert max(sizes) < 150_000
+
+
+def test_the_service_may_stop_and_start_and_the_page_says_so_and_comes_back(open_page: OpenPage, home: Path) -> None:
+    port = free_port()
+    with serving(home, port=port) as server:
+        page = open_page(url=server.url, expected="ERR_")
+        draw(page, SEVEN)
+        expect(page.locator("#digit")).to_have_text("7")
+    expect(page.locator("#service")).to_contain_text("The service does not answer.")
+    page.get_by_role("button", name="Clear").click()
+    draw(page, [[(0.52, 0.2), (0.5, 0.5), (0.48, 0.8)]])
+    page.evaluate("location.hash = '#perceptron'")
+    with serving(home, port=port):
+        expect(page.locator("#service")).to_be_empty()
+        expect(page.locator("#formula")).not_to_be_empty()
+        page.evaluate("location.hash = '#draw'")
+        expect(page.locator("#digit")).to_have_text("1")
+
+
+def test_the_page_changes_by_itself_when_another_version_is_served(open_page: OpenPage, home: Path) -> None:
+    port = free_port()
+    with serving(home, port=port) as server:
+        page = open_page("#model", url=server.url, expected="ERR_")
+        page.evaluate("location.hash = '#draw'")
+        draw(page, SEVEN)
+        expect(page.locator("#digit")).to_have_text("7")
+        before, bars = httpx.get(f"{server.url}/model").json()["version"], page.locator("#bars").text_content()
+        expect(page.locator("#card-lead")).to_contain_text(before)
+    assert run_training(home, "--quiet", "--recipe", "sgd", "--epochs", "2", "--force").returncode == 0
+    with serving(home, port=port) as server:
+        after = httpx.get(f"{server.url}/model").json()["version"]
+        assert after != before
+        expect(page.locator("#card-lead")).to_contain_text(after)
+        expect(page.locator("#facts")).to_contain_text("sgd: plain gradient descent")
+        expect(page.locator("#card-warning")).to_be_hidden()
+        expect(page.locator("#bars")).not_to_have_text(bars or "")
+
+
+def test_the_page_runs_under_a_policy_that_forbids_what_is_not_its_own(open_page: OpenPage, server: Server) -> None:
+    page = open_page(expected="Content Security Policy")
+    policy = httpx.get(server.url).headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=web/icon.svg onload=\"window.ran = true\">')")
+    page.wait_for_timeout(200)
+    assert page.evaluate("window.ran") is None

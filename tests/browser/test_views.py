@@ -1,0 +1,252 @@
+"""The other views: templates, model, batch, perceptron."""
+
+import csv
+import io
+import re
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from models.perceptron import CORNERS, GATES, learn_gate, learn_gate_with_hidden_layer
+from tests.browser.conftest import DROP, SEVEN, OpenPage, draw
+from tests.conftest import idx_bytes
+from tests.service.conftest import Server
+from training.data import Mnist
+
+# Templates
+
+
+def picture_of(page: Page, digit: int) -> str:
+    return page.locator("#template-list canvas").nth(digit).evaluate("canvas => canvas.toDataURL()")
+
+
+def test_the_ten_templates_are_ten_pictures_and_pointing_at_one_lays_the_drawing_over_it(page: Page) -> None:
+    draw(page, SEVEN)
+    expect(page.locator("#digit")).to_have_text("7")
+    page.get_by_role("link", name="Templates").click()
+    templates = [picture_of(page, digit) for digit in range(10)]
+    assert len(set(templates)) == 10
+    page.locator("#template-list button").nth(7).hover()
+    assert picture_of(page, 7) != templates[7]
+    assert picture_of(page, 3) == templates[3]
+    expect(page.locator("#share")).to_contain_text(re.compile(r"^7 scores \+\d.*of the answer\.$"))
+    page.locator("#template-list button").nth(0).focus()
+    expect(page.locator("#share")).to_contain_text("0 scores")
+
+
+def test_the_score_beside_the_digit_answered_is_the_highest(page: Page) -> None:
+    draw(page, SEVEN)
+    expect(page.locator("#digit")).to_have_text("7")
+    page.get_by_role("link", name="Templates").click()
+    scores = [float(text.replace("−", "-")) for text in page.locator("#template-list .value").all_text_contents()]
+    assert np.argmax(scores) == 7
+    expect(page.locator("#template-list li.best b")).to_have_text("7")
+
+
+def test_without_a_drawing_the_templates_say_what_to_do(open_page: OpenPage) -> None:
+    expect(open_page("#templates").locator("#share")).to_contain_text("Draw a digit first")
+
+
+# Model
+
+
+def test_the_card_is_told_in_words(open_page: OpenPage, server: Server) -> None:
+    page, card = open_page("#model"), httpx.get(f"{server.url}/model").json()
+    low, high = card["test"]["accuracy_interval"]
+    lead = page.locator("#card-lead")
+    expect(lead).to_contain_text(card["version"])
+    for share in (card["test"]["accuracy"], low, high):
+        expect(lead).to_contain_text(f"{share:.2%}".replace("%", "\u00a0%"))
+    expect(page.locator("#facts")).to_contain_text(
+        "baseline: Adam, learning rate 0.005 (cosine), batches of 512, 20 epochs, seed 0"
+    )
+    expect(page.locator("#card-warning")).to_be_hidden()
+
+
+def test_the_confusion_matrix_and_the_calibration_are_those_of_the_card(open_page: OpenPage, server: Server) -> None:
+    page, test = open_page("#model"), httpx.get(f"{server.url}/model").json()["test"]
+    expect(page.locator("#confusion tbody td")).to_have_count(100)
+    shown = [0 if text == "·" else int(text) for text in page.locator("#confusion tbody td").all_text_contents()]
+    assert shown == [count for row in test["confusion"] for count in row]
+    filled = [each for each in test["reliability"] if each["images"]]
+    expect(page.locator("#reliability .dot")).to_have_count(len(filled))
+    expect(page.locator("#reliability-words")).to_contain_text(f"{100 * test['calibration_error']:.1f} points")
+    assert page.locator("#curve").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 500
+
+
+# Batch
+
+
+def files_of(images: np.ndarray) -> list[dict]:
+    def png(image: np.ndarray) -> bytes:
+        content = io.BytesIO()
+        Image.fromarray(255 - image.reshape(28, 28)).resize((112, 112)).save(content, "PNG")
+        return content.getvalue()
+
+    return [{"name": f"{place}.png", "mimeType": "image/png", "buffer": png(image)} for place, image in enumerate(images)]
+
+
+def choose(page: Page, files: list[dict]) -> None:
+    page.locator("#files").set_input_files(files)  # pyright: ignore[reportArgumentType]
+
+
+def grid(page: Page) -> list[tuple[int, int]]:
+    """Return digit and confidence in percent of each picture, in the order shown."""
+    digits, sure = (page.locator(f"#grid {tag}").all_text_contents() for tag in ("b", "span"))
+    return [(int(digit), int(share.removesuffix("\u00a0%"))) for digit, share in zip(digits, sure, strict=True)]
+
+
+def test_a_file_of_many_is_answered_sorted_by_doubt_and_taken_away_as_csv(
+    open_page: OpenPage, mnist: Mnist, server: Server, tmp_path: Path
+) -> None:
+    page, images = open_page("#batch"), mnist.test.images[:300]
+    content = idx_bytes(images.reshape(-1, 28, 28))
+    choose(page, [{"name": "t10k", "mimeType": "application/octet-stream", "buffer": content}])
+    expect(page.locator("#progress")).to_contain_text("300 answered, ")
+    expected = httpx.post(f"{server.url}/predict", json={"images": images.tolist()}).json()
+    confidences = [sure for _, sure in grid(page)]
+    assert confidences == sorted(confidences)
+    assert len(confidences) == 120
+    page.get_by_label("Sort by").select_option("file")
+    assert [digit for digit, _ in grid(page)] == expected["digits"][:120]
+    page.get_by_role("button", name="Show more").click()
+    assert len(grid(page)) == 240
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download CSV").click()
+    download.value.save_as(tmp_path / "digits.csv")
+    rows = list(csv.DictReader((tmp_path / "digits.csv").open()))
+    assert [int(row["digit"]) for row in rows] == expected["digits"]
+    assert float(rows[0]["p7"]) == pytest.approx(expected["probabilities"][0][7], abs=1e-7)
+
+
+def test_many_pictures_are_answered_and_a_file_that_is_none_is_named(open_page: OpenPage, mnist: Mnist) -> None:
+    page = open_page("#batch")
+    broken = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"hello"}
+    choose(page, [*files_of(mnist.test.images[:6]), broken])
+    expect(page.locator("#progress")).to_contain_text("6 answered")
+    expect(page.locator("#progress")).to_contain_text("notes.txt: no picture")
+    page.get_by_label("Sort by").select_option("file")
+    assert [digit for digit, _ in grid(page)] == mnist.test.labels[:6].tolist()
+
+
+@pytest.mark.parametrize("form", ["npy", "idx.gz"])
+def test_npy_and_gzip_are_read(open_page: OpenPage, mnist: Mnist, form: str) -> None:
+    import gzip
+
+    page, images, content = open_page("#batch"), mnist.test.images[:5], io.BytesIO()
+    np.save(content, images)
+    buffer = content.getvalue() if form == "npy" else gzip.compress(idx_bytes(images.reshape(-1, 28, 28)))
+    choose(page, [{"name": f"digits.{form}", "mimeType": "application/octet-stream", "buffer": buffer}])
+    expect(page.locator("#progress")).to_contain_text("5 answered")
+    page.get_by_label("Sort by").select_option("file")
+    assert [digit for digit, _ in grid(page)] == mnist.test.labels[:5].tolist()
+
+
+def test_files_may_be_dropped(open_page: OpenPage, mnist: Mnist) -> None:
+    page = open_page("#batch")
+    page.evaluate(DROP, ["drop", list(files_of(mnist.test.images[:1])[0]["buffer"])])
+    expect(page.locator("#progress")).to_have_text("1 answered.")
+    assert [digit for digit, _ in grid(page)] == [7]
+
+
+def test_what_the_service_refuses_is_told_in_its_own_words(open_page: OpenPage) -> None:
+    page, content = open_page("#batch", expected="400 (Bad Request)"), io.BytesIO()
+    np.save(content, np.full((2, 784), 256.0))
+    choose(page, [{"name": "digits.npy", "mimeType": "application/octet-stream", "buffer": content.getvalue()}])
+    expect(page.locator("#progress")).to_contain_text("digits.npy: images[0][0] is 256; send 784 (28×28) pixel values")
+
+
+# Perceptron
+
+
+def finish(page: Page, epochs: int) -> None:
+    """Step through the training, as a visitor who is in a hurry does."""
+    for _ in range(epochs):
+        page.get_by_role("button", name="Step").click()
+
+
+@pytest.mark.parametrize("gate", ["AND", "OR"])
+def test_and_and_or_end(open_page: OpenPage, gate: str) -> None:
+    page = open_page("#perceptron")
+    page.get_by_role("button", name=gate, exact=True).click()
+    last = learn_gate(GATES[gate]).epochs[-1].number
+    finish(page, last)
+    expect(page.locator("#epoch")).to_have_text(str(last))
+    expect(page.locator("#state")).to_have_text("epochs, and nothing is wrong, so nothing moves any more.")
+    expect(page.get_by_role("button", name="Step")).to_be_disabled()
+    expect(page.locator(".corner.wrong")).to_have_count(0)
+
+
+def test_play_plays_to_the_end_and_reset_goes_back(open_page: OpenPage) -> None:
+    page = open_page("#perceptron?target=0111&rate=1")
+    page.get_by_role("button", name="Play").click()
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    expect(page.locator("#state")).to_contain_text("nothing is wrong")
+    expect(page.get_by_role("button", name="Play")).to_be_visible()
+    page.get_by_role("button", name="Reset").click()
+    expect(page.locator("#epoch")).to_have_text("0")
+
+
+def test_xor_never_ends_the_page_says_why_and_a_hidden_layer_solves_it(open_page: OpenPage) -> None:
+    page = open_page("#perceptron?target=0110&epoch=200")
+    expect(page.locator("#epoch")).to_have_text("200")
+    expect(page.locator("#state")).to_contain_text("still wrong")
+    expect(page.get_by_text("It never ends, because no line can do this.")).to_be_visible()
+    page.get_by_role("button", name="Add a hidden layer of two").click()
+    expect(page.locator("#state")).to_contain_text("nothing is wrong")
+    expect(page.locator(".corner.wrong")).to_have_count(0)
+    expect(page.locator("#plane .line")).to_have_count(2)
+    expect(page.locator("#never")).to_be_hidden()
+    assert "hidden=1" in page.url
+
+
+def test_a_point_changes_its_class_when_it_is_clicked(open_page: OpenPage) -> None:
+    page = open_page("#perceptron?target=0001")
+    corner = page.get_by_role("button", name=re.compile(r"^\(0, 0\) is of class 0"))
+    corner.click()
+    expect(page.get_by_role("button", name=re.compile(r"^\(0, 0\) is of class 1"))).to_be_visible()
+    expect(page.locator("#never")).to_be_visible()  # equality is XOR's opposite
+    expect(page.locator("#own")).to_have_text("or your own")
+    assert "target=1001" in page.url
+
+
+def test_all_of_its_state_is_in_the_address(open_page: OpenPage) -> None:
+    page = open_page("#perceptron?target=0001")
+    page.get_by_role("button", name="XOR").click()
+    page.get_by_label("Learning rate").select_option("0.5")
+    page.get_by_role("button", name="Another start").click()
+    page.get_by_label("hidden layer of two").check()
+    finish(page, 3)
+    expect(page.locator("#epoch")).to_have_text("3")
+    other = open_page(page.url.rsplit("/", 1)[1])
+    expect(other.locator("#epoch")).to_have_text("3")
+    shown = ("#formula", "#state", "#gates")
+    assert [other.locator(each).text_content() for each in shown] == [page.locator(each).text_content() for each in shown]
+    assert other.get_by_label("hidden layer of two").is_checked()
+    assert other.get_by_label("Learning rate").input_value() == "0.5"
+    assert "seed=1" in other.url
+
+
+def test_an_address_of_no_such_state_starts_at_the_start(open_page: OpenPage) -> None:
+    page = open_page("#perceptron?target=2&rate=99&seed=x&epoch=-5")
+    expect(page.locator("#epoch")).to_have_text("0")
+    expect(page.get_by_role("button", name="AND", exact=True)).to_have_attribute("aria-pressed", "true")
+
+
+@pytest.mark.parametrize("hidden", [False, True])
+def test_the_page_marks_as_wrong_what_the_perceptron_gets_wrong(open_page: OpenPage, hidden: bool) -> None:
+    page = open_page(f"#perceptron?target=0110&hidden={int(hidden)}&epoch=999")
+    expect(page.locator("#state")).not_to_be_empty()
+    if hidden:
+        left, right, output = learn_gate_with_hidden_layer("0110")
+        answers = [output.answer((left.answer(corner), right.answer(corner))) for corner in CORNERS]
+    else:
+        answers = [learn_gate("0110").answer(corner) for corner in CORNERS]
+    wrong = [answer != (1 if digit == "1" else -1) for answer, digit in zip(answers, "0110", strict=True)]
+    assert [
+        "wrong" in (each or "") for each in page.locator(".corner").evaluate_all("them => them.map(it => it.className)")
+    ] == wrong
