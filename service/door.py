@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service import metrics, wire
 from service.catalog import Catalog
+from service.drain import Drain
 from service.endpoint import PredictEndpoint
 from service.openapi import openapi_document
 from service.settings import Settings
@@ -28,8 +29,9 @@ _NO_ROUTE = "none"
 class Door:
     """ASGI middleware before BentoML's own application, which answers only what this leaves to it."""
 
-    def __init__(self, app: ASGIApp, catalog: Catalog, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, catalog: Catalog, settings: Settings, drain: Drain) -> None:
         self._app = app
+        self._drain = drain
         self._catalog = catalog
         self._docs = openapi_document(settings)
         routes = [
@@ -89,6 +91,8 @@ class Door:
         return Response(version.card.model_dump_json(), media_type=wire.JSON, headers={"X-Model-Version": version.card.version})
 
     async def _readyz(self, request: Request) -> Response:
+        if self._drain.has_begun:
+            raise Refusal(503, "this worker is about to stop; send requests to another one, or try again in some seconds.")
         # A worker takes no request before its version has answered the golden digits.
         return PlainTextResponse("\n")
 

@@ -10,6 +10,7 @@ from bentoml.exceptions import BentoMLConfigException
 from models.digits import check_images, hint_about
 from service.catalog import Catalog, CatalogError, find_version
 from service.door import Door
+from service.drain import Drain
 from service.endpoint import answer_for
 from service.engine import NoGpuError, require_gpu
 from service.logs import configure_logs
@@ -30,6 +31,7 @@ def _settings() -> Settings:
 
 SETTINGS = _settings()
 CATALOG = Catalog(SETTINGS.model, SETTINGS.device)
+DRAIN = Drain(SETTINGS.drain_seconds)
 
 
 @bentoml.service(
@@ -48,6 +50,7 @@ class DigitClassifier:
     def __init__(self) -> None:
         configure_logs()
         version = CATALOG.load()
+        DRAIN.begin_on_sigterm()
         card, engine = version.card, version.engine
         MODEL_INFO.labels(card.version, card.recipe["name"], engine.runtime, engine.device).set(1)
         logger.info("serving %s", version.tag, extra={"runtime": engine.runtime, "device": engine.device})
@@ -85,4 +88,5 @@ DigitClassifier.add_asgi_middleware(
     Door,  # pyright: ignore[reportArgumentType]: BentoML's protocol describes the class as its own instance
     catalog=CATALOG,
     settings=SETTINGS,
+    drain=DRAIN,
 )

@@ -21,6 +21,7 @@ class Settings(BaseModel):
     max_images: int = Field(default=1024, ge=1, description="images in one request")
     max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="bytes in the body of one request")
     request_seconds: float = Field(default=10, gt=0, description="seconds for a body to be complete")
+    drain_seconds: float = Field(default=0, ge=0, description="seconds of not being ready before SIGTERM stops a worker")
     access_log: bool = Field(default=False, description="log a line for each request")
     tracing: bool = Field(default=False, description="trace requests with OpenTelemetry")
 

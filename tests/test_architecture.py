@@ -15,7 +15,7 @@ from tests.conftest import ROOT
 ORDER = {
     "models": ["digits", "softmax", "card", "exported"],
     "training": ["data", "recipes", "fit", "evaluate", "report", "store", "publish", "__main__"],
-    "service": ["settings", "logs", "metrics", "engine", "catalog", "wire", "endpoint", "openapi", "door", "service"],
+    "service": ["settings", "logs", "metrics", "engine", "catalog", "wire", "endpoint", "openapi", "drain", "door", "service"],
 }
 MAY_IMPORT = {"models": {"models"}, "training": {"models", "training"}, "service": {"models", "service"}}
 
