@@ -1,26 +1,23 @@
 # The images that compose builds. Targets: serve (CPU, no TensorFlow), train, serve-gpu.
 #
-# Each has a stage of its own that installs the locked packages; from there only the packages are taken, so that pip's
-# leftovers stay behind and a change of code installs nothing again.
-
-FROM python:3.11-slim AS pip
-ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
-# Without pip: the packages are put in from outside, and nobody adds to them afterwards.
-RUN python -m venv --without-pip /opt/venv
-WORKDIR /opt/venv/lib/python3.11/site-packages
-
+# Packages come before code, so that a change of code installs nothing again, and only as wheels, so that no image ever
+# needs a compiler. They are installed for root and used by a user who cannot change them.
 
 FROM python:3.11-slim AS runtime
 LABEL org.opencontainers.image.licenses="Apache-2.0"
 ENV PATH=/opt/venv/bin:$PATH \
+    PIP_DISABLE_PIP_VERSION_CHECK=1 \
+    PIP_NO_CACHE_DIR=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     HOME=/tmp \
     BENTOML_HOME=/bentoml \
     BENTOML_DO_NOT_TRACK=True
+# A volume that is mounted in /bentoml/models for the first time takes over this owner.
+RUN python -m venv --without-pip /opt/venv \
+ && mkdir -p /bentoml/models \
+ && chown -R 10001:10001 /bentoml
 WORKDIR /app
-# A volume that is mounted here for the first time takes over this owner.
-RUN mkdir -p /bentoml/models && chown -R 10001:10001 /bentoml
 
 
 FROM runtime AS service
@@ -33,17 +30,14 @@ CMD ["bentoml", "serve", "service.service:DigitClassifier", "--host", "0.0.0.0",
      "--timeout-keep-alive", "60"]
 
 
-FROM pip AS serve-packages
-COPY requirements/serve.txt /tmp/
-# What is removed is never loaded here: LiteRT's WebGPU and accelerator plug-ins and its tools, tests, type stubs.
-RUN pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: -r /tmp/serve.txt \
- && rm -rf ai_edge_litert/tools ai_edge_litert/vendors ai_edge_litert/libLiteRtWebGpuAccelerator.so \
- && find . -type d -name tests -prune -exec rm -rf {} + \
- && find . -name '*.pyi' -delete
-
-
 FROM service AS serve
-COPY --from=serve-packages /opt/venv /opt/venv
+COPY requirements/serve.txt requirements/
+# What is removed is never loaded here: LiteRT's WebGPU and accelerator plug-ins and its tools, tests, type stubs.
+RUN pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: -r requirements/serve.txt \
+ && packages=/opt/venv/lib/python3.11/site-packages \
+ && rm -rf "$packages"/ai_edge_litert/tools "$packages"/ai_edge_litert/vendors "$packages"/ai_edge_litert/libLiteRtWebGpu* \
+ && find "$packages" -type d -name tests -prune -exec rm -rf {} + \
+ && find "$packages" -name '*.pyi' -delete
 COPY models models
 COPY service service
 USER 10001:10001
@@ -53,14 +47,10 @@ LABEL org.opencontainers.image.title="digit-classifier" \
       org.opencontainers.image.revision=$REVISION
 
 
-FROM pip AS train-packages
-COPY requirements/train.txt /tmp/
-RUN pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: -r /tmp/train.txt \
- && find . -type d -name tests -prune -exec rm -rf {} +
-
-
 FROM runtime AS train
-COPY --from=train-packages /opt/venv /opt/venv
+COPY requirements/train.txt requirements/
+RUN pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: -r requirements/train.txt \
+ && find /opt/venv -type d -name tests -prune -exec rm -rf {} +
 COPY data data
 COPY models models
 COPY training training
@@ -74,16 +64,12 @@ LABEL org.opencontainers.image.title="digit-classifier-training" \
       org.opencontainers.image.revision=$REVISION
 
 
-FROM pip AS gpu-packages
-COPY requirements/gpu.txt /tmp/
-RUN pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: -r /tmp/gpu.txt \
- && find . -type d -name tests -prune -exec rm -rf {} +
-
-
 FROM service AS serve-gpu
 # What NVIDIA's container runtime brings in: the driver, and NVML, which says whether there is a GPU.
 ENV NVIDIA_VISIBLE_DEVICES=all NVIDIA_DRIVER_CAPABILITIES=compute,utility
-COPY --from=gpu-packages /opt/venv /opt/venv
+COPY requirements/gpu.txt requirements/
+RUN pip --python /opt/venv/bin/python install --require-hashes --only-binary :all: -r requirements/gpu.txt \
+ && find /opt/venv -type d -name tests -prune -exec rm -rf {} +
 COPY models models
 COPY service service
 USER 10001:10001
