@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import httpx
@@ -37,15 +37,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("containers")
 
 
-def run(*command: str | Path, seconds: float = 600, **environment: str) -> str:
+def run(*command: str | Path, environment: Mapping[str, str] | None = None) -> str:
     """Run a command in the project's folder and return its standard output; show all that it said if it fails."""
     finished = subprocess.run(
         command,
         cwd=ROOT,
-        env=os.environ | environment,
+        env=os.environ | dict(environment or {}),
         capture_output=True,
         text=True,
-        timeout=seconds,
+        timeout=600,
         check=False,
     )
     assert finished.returncode == 0, f"{' '.join(map(str, command))}\n{finished.stdout[-4000:]}\n{finished.stderr[-4000:]}"
@@ -111,7 +111,7 @@ class Stack:
         return f"http://{self.doors['FRONT_DOOR']}"
 
     def compose(self, *arguments: str) -> str:
-        return run("docker", "compose", *arguments, **self.environment)
+        return run("docker", "compose", *arguments, environment=self.environment)
 
     def up(self, replicas: int = 1) -> None:
         self.compose("up", "--wait", "--wait-timeout", "180", "--scale", f"service={replicas}", *SERVICES)
@@ -119,8 +119,8 @@ class Stack:
     def containers(self, service: str) -> list[str]:
         return sorted(self.compose("ps", "-q", service).split())
 
-    def predict(self, content: bytes = SEVEN, **headers: str) -> httpx.Response:
-        return httpx.post(f"{self.url}/predict", content=content, headers=HEADERS | headers, timeout=30)
+    def predict(self, content: bytes = SEVEN) -> httpx.Response:
+        return httpx.post(f"{self.url}/predict", content=content, headers=HEADERS, timeout=30)
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Ask Prometheus for the labels and values of `expression` now."""

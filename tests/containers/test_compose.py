@@ -8,7 +8,7 @@ import yaml
 
 from models.digits import MODEL_NAME
 from tests.conftest import ROOT
-from tests.containers.conftest import SERVICES, Stack, inspected, run, wait_until
+from tests.containers.conftest import HEADERS, SERVICES, SEVEN, Stack, inspected, run, wait_until
 
 
 def test_it_trains_once_and_answers_through_the_front_door(stack: Stack) -> None:
@@ -73,7 +73,7 @@ def test_only_the_models_are_shared_and_the_service_cannot_write_them(stack: Sta
 
 def test_the_log_names_the_client_and_not_the_proxy(stack: Stack) -> None:
     gateway = inspected(stack.containers("proxy")[0])["NetworkSettings"]["Networks"][f"{stack.project}_default"]["Gateway"]
-    stack.predict(**{"x-forwarded-for": "6.6.6.6"})
+    httpx.post(f"{stack.url}/predict", content=SEVEN, headers=HEADERS | {"x-forwarded-for": "6.6.6.6"})
     lines = [line for line in stack.compose("logs", "--no-log-prefix", "service").splitlines() if "/predict" in line]
     assert gateway in lines[-1]
     assert "6.6.6.6" not in "".join(lines)
