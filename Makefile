@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup serve train test browser check bench lock
+.PHONY: help setup serve train test browser containers image up check bench lock
 
 PYTHON ?= python3
 PORT ?= 3000
@@ -39,11 +39,21 @@ browser: setup ## run the page's tests in Chromium; SCREENSHOTS=folder keeps pic
 	@test -x $(CHROMIUM) || { echo "$(CHROMIUM) is missing: apt-get install chromium, or say where it is: make browser CHROMIUM=…" >&2; exit 1; }
 	@CHROMIUM=$(CHROMIUM) $(BIN)/python -m pytest tests/browser $(ARGS)
 
-check: setup ## format, lint, types, spelling, import directions, lock drift
+containers: setup ## build the images, run the whole stack and test it; needs Docker with Compose and takes minutes
+	@$(BIN)/python -m pytest -m containers tests/containers $(ARGS)
+
+image: ## build the images train and serve with Docker
+	@REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) docker compose build
+
+up: ## docker compose up: train if there is no model, serve on port 3000, watch
+	@docker compose up --build
+
+check: setup ## format, lint, types, spelling, import directions, lock drift, Dockerfile
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/pyright
 	@$(BIN)/codespell
+	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m pytest -q tests/test_architecture.py
 	@rm -rf .venv/locks && mkdir .venv/locks && cp -r pyproject.toml requirements .venv/locks
 	@$(MAKE) --no-print-directory lock LOCK_IN=.venv/locks

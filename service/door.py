@@ -17,6 +17,7 @@ from service import metrics
 from service.answers import encode_error
 from service.batcher import Batcher
 from service.catalog import Catalog
+from service.drain import Drain
 from service.endpoint import PredictEndpoint
 from service.openapi import openapi_document
 from service.pages import page_routes
@@ -35,8 +36,9 @@ _FAULT = Refusal(500, "fault", "the service failed to answer; its log says why. 
 class Door:
     """ASGI middleware before BentoML's own application, which answers only what this leaves to it."""
 
-    def __init__(self, app: ASGIApp, catalog: Catalog, batcher: Batcher, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, catalog: Catalog, batcher: Batcher, settings: Settings, drain: Drain) -> None:
         self._app = app
+        self._drain = drain
         self._catalog = catalog
         self._docs = openapi_document(settings)
         routes = [
@@ -109,6 +111,10 @@ class Door:
         return Response(version.card.model_dump_json(), media_type=JSON, headers={"X-Model-Version": version.card.version})
 
     async def _readyz(self, request: Request) -> Response:
+        if self._drain.has_begun:
+            raise Refusal(
+                503, "draining", "this worker is about to stop; send requests to another one, or try again in some seconds."
+            )
         # A worker takes no request before its version has answered the golden digits.
         return PlainTextResponse("\n")
 

@@ -12,6 +12,7 @@ Reason = Literal[
     "slow_body",
     "queue_full",
     "deadline",
+    "draining",
     "client_left",
     "route",
     "method",

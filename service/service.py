@@ -12,6 +12,7 @@ from service.answers import Answer
 from service.batcher import Batcher
 from service.catalog import Catalog, CatalogError, find_version
 from service.door import Door
+from service.drain import Drain
 from service.engine import NoGpuError, require_gpu
 from service.logs import configure_logs
 from service.memory import freeze_start_up_heap, keep_freed_memory
@@ -32,6 +33,7 @@ def _settings() -> Settings:
 SETTINGS = _settings()
 CATALOG = Catalog(SETTINGS.model, SETTINGS.device)
 BATCHER = Batcher(SETTINGS.max_batch_images, SETTINGS.queue_images)
+DRAIN = Drain(SETTINGS.drain_seconds)
 
 
 @bentoml.service(
@@ -51,6 +53,7 @@ class DigitClassifier:
         configure_logs()
         keep_freed_memory()
         version = CATALOG.load()
+        DRAIN.begin_on_sigterm()
         card, engine = version.card, version.engine
         MODEL_INFO.labels(card.version, card.recipe["name"], engine.runtime, engine.device).set(1)
         logger.info("serving %s", version.tag, extra={"runtime": engine.runtime, "device": engine.device})
@@ -90,4 +93,5 @@ DigitClassifier.add_asgi_middleware(
     catalog=CATALOG,
     batcher=BATCHER,
     settings=SETTINGS,
+    drain=DRAIN,
 )

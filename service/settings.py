@@ -29,6 +29,7 @@ class Settings(BaseModel):
     request_seconds: float = Field(
         default=10, gt=0, description="seconds from the complete body to the answer; and for the body to be complete"
     )
+    drain_seconds: float = Field(default=0, ge=0, description="seconds of not being ready before SIGTERM stops a worker")
     access_log: bool = Field(default=False, description="log a line for each request")
     tracing: bool = Field(default=False, description="trace requests with OpenTelemetry")
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(

@@ -32,6 +32,7 @@ ORDER = {
         "endpoint",
         "pages",
         "openapi",
+        "drain",
         "door",
         "service",
     ],

@@ -22,6 +22,8 @@ README = (ROOT / "README.md").read_text()
 COMMANDS = "".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()
 # These serve until they are stopped, or would run this test inside itself.
 SERVING, RECURSIVE = ["make serve", ".venv/bin/bentoml serve"], ["make test"]
+# These need a container engine: tests/containers runs what they run.
+CONTAINERS = [command for command in COMMANDS if command.startswith("docker ")]
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +72,17 @@ def run(command: str, home: Path, address: str) -> str:
     )
 
 
-@pytest.mark.parametrize("command", [each for each in COMMANDS if each not in SERVING + RECURSIVE])
+def test_every_docker_command_is_one_that_the_container_tests_run() -> None:
+    assert CONTAINERS == [
+        "docker compose up",
+        "docker compose up --scale service=3",
+        "docker compose run --rm train --seed 1",
+        "docker compose -f docker-compose.yml -f docker-compose.gpu.yml up",
+        "docker compose down -v",
+    ]
+
+
+@pytest.mark.parametrize("command", [each for each in COMMANDS if each not in SERVING + RECURSIVE + CONTAINERS])
 def test_a_command_runs(command: str, home: Path, address: str) -> None:
     assert run(command, home, address)
 

@@ -14,6 +14,7 @@ from models.digits import MODEL_NAME
 from service.batcher import Batcher
 from service.catalog import Catalog
 from service.door import Door
+from service.drain import Drain
 from service.settings import Settings
 from tests.conftest import ROOT
 from tests.service.conftest import Server, serving
@@ -38,7 +39,7 @@ def test_a_fault_is_a_500_without_a_traceback_and_the_log_has_it(
     published_store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     catalog = Catalog(f"{MODEL_NAME}:latest", "cpu")
-    door = Door(bentoml_application, catalog, Batcher(1024, 8192), Settings())
+    door = Door(bentoml_application, catalog, Batcher(1024, 8192), Settings(), Drain(0))
     headers = {"content-type": "application/json"}
     answer = ask(door, "POST", "/predict", content=SEVEN, headers=headers)  # nothing is loaded yet: a fault of ours
     assert (answer.status_code, list(answer.json())) == (500, ["error"])

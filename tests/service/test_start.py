@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -122,6 +123,19 @@ def test_it_stops_when_asked(home: Path) -> None:
         server.process.terminate()
         assert server.process.wait(20) == 0
     assert not any(Path(f"/proc/{worker}").exists() for worker in workers)
+
+
+def test_before_it_stops_it_is_not_ready_for_a_while_and_answers_all_the_same(home: Path) -> None:
+    with serving(home, DRAIN_SECONDS="2") as server:
+        server.process.terminate()
+        told = time.monotonic()
+        while (ready := httpx.get(f"{server.url}/readyz")).status_code == 200 and time.monotonic() < told + 1:
+            time.sleep(0.05)
+        assert ready.status_code == 503
+        assert "about to stop" in ready.json()["error"]
+        assert server.predict(SEVEN).status_code == 200
+        assert server.process.wait(20) == 0
+        assert 2 < time.monotonic() - told < 6
 
 
 def test_bentoml_build_makes_a_bento_that_bentoml_serve_runs(home: Path, tmp_path: Path) -> None:

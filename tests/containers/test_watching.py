@@ -1,0 +1,71 @@
+"""The rules hold what they promise, and every panel's query returns data from a stack that is at work."""
+
+import json
+import math
+import time
+
+import pytest
+import yaml
+
+from models.digits import NUM_CLASSES
+from tests.conftest import ROOT
+from tests.containers.conftest import Stack, docker, load, wait_until
+
+DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/digit-classifier.json").read_text())
+RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
+PANELS = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
+
+
+def promtool(*arguments: str) -> str:
+    image = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["prometheus"]["image"]
+    folder = ("-v", f"{ROOT}/deploy/prometheus:/etc/prometheus:ro")
+    return docker("run", "--rm", *folder, "--entrypoint", "promtool", image, *arguments)
+
+
+@pytest.mark.usefixtures("images")
+def test_promtool_finds_the_configuration_and_the_rules_in_order() -> None:
+    assert "SUCCESS" in promtool("check", "config", "/etc/prometheus/prometheus.yml")
+
+
+@pytest.mark.usefixtures("images")
+def test_every_alert_fires_when_it_should_and_only_then() -> None:
+    promtool("test", "rules", "/etc/prometheus/rules_test.yml")
+
+
+@pytest.fixture(scope="module")
+def at_work(stack: Stack) -> Stack:
+    """Return the stack after some seconds of predictions, with refusals among them, once all records are there."""
+    with load(stack.url, clients=2):
+        for _ in range(20):
+            assert stack.predict(b"[]").status_code == 400
+            time.sleep(0.5)
+        wait_until(
+            lambda: len(stack.query("digit_classifier:answer_share:rate1h")) == NUM_CLASSES, 30, "the rules are evaluated"
+        )
+    return stack
+
+
+@pytest.mark.parametrize(("title", "query"), PANELS)
+def test_a_panels_query_returns_data(at_work: Stack, title: str, query: str) -> None:
+    values = [value for _, value in at_work.query(query)]
+    assert values, f"{title}: {query} returns nothing"
+    assert not any(map(math.isnan, values)), f"{title}: {query} returns {values}"
+
+
+def test_every_record_has_a_value_except_the_one_that_needs_a_yesterday(at_work: Stack) -> None:
+    records = {rule["record"] for group in RULES["groups"] for rule in group["rules"] if "record" in rule}
+    empty = {record for record in records if not at_work.query(record)}
+    assert empty <= {"digit_classifier:answer_shift"}
+
+
+def test_the_alerts_are_loaded_and_none_of_ours_fires(at_work: Stack) -> None:
+    alerts = {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
+    assert len(alerts) == 7
+    firing = {labels["alertname"] for labels, _ in at_work.query('ALERTS{alertstate="firing"}')}
+    assert not firing & alerts
+
+
+def test_the_panels_show_what_was_asked(at_work: Stack) -> None:
+    assert at_work.value("digit_classifier:ready_replicas") >= 1
+    shares = at_work.query("digit_classifier:answer_share:rate1h")
+    assert max(shares, key=lambda share: share[1])[0]["digit"] == "7"
