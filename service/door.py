@@ -71,17 +71,18 @@ class Door:
                     message["headers"] = [*message["headers"], (b"x-request-id", _span_id())]
             await send(message)
 
-        route = scope["path"] if scope["path"] in self._routes else _NO_ROUTE
+        route = self._routes.get(scope["path"])
+        label = route.path if route else _NO_ROUTE
         try:
             await self._answer_with_cors(scope, receive, send_noting_status)
         except Exception:
             # BentoML would let the client wait for `traffic.timeout` seconds if this were raised before the answer.
-            logger.exception("a request failed", extra={"route": route})
+            logger.exception("a request failed", extra={"route": label})
             if status is None:
                 await _refuse(_FAULT, scope, receive, send_noting_status)
         finally:
             # Where nothing was sent, BentoML's timeout has cancelled this and answers 504 itself.
-            metrics.count_request(route, status or 504, time.perf_counter() - started)
+            metrics.count_request(label, status or 504, time.perf_counter() - started)
 
     def _move_to_the_front(self, app: Starlette) -> None:
         """Let requests come here before they pass BentoML's middleware.
