@@ -3,7 +3,9 @@
 import functools
 import io
 import math
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -21,8 +23,8 @@ Ink = NDArray[np.float32]
 
 # A camera's 12 megapixels fit; decoded, at up to 4 bytes a pixel, the most take 64 MiB.
 MAX_PICTURE_PIXELS = 2**24
-# A PNG chunk takes 4 reads, a stray byte in a JPEG's header one: a file of more is made to keep Pillow busy.
-MAX_READS = 50_000
+# Reads of a JPEG, chunks of a PNG: a camera's have a few thousand; stray bytes and empty chunks come one by one.
+MAX_PIECES = 50_000
 # A progressive JPEG has about 10; each is a pass over the whole picture, and costs its sender a few bytes.
 MAX_JPEG_SCANS = 50
 
@@ -36,22 +38,24 @@ FLAT_SPREAD = 2  # grey levels: a drawn or scanned ground varies less, even as a
 MIN_CONTRAST = 12  # grey levels: a JPEG's artefacts stay below, a pale pencil is above
 NOISE_SPREADS = 3  # standard deviations of noise that are ground: 1 pixel in 700 has more
 BLANK_SPREADS = 7  # the strongest of WORKING_SIZE² pixels of noise alone is at about 5
-PAPER_SHARE = 0.2  # of full ink: paper's texture and the edge of a shadow stay below
-EDGE_SHARE = 0.1  # of full ink: what is fainter does not widen the box around the digit
+EDGE_SHARE = 0.25  # of full ink: what is fainter does not widen the box around the digit
 SEEN_ALPHA = 128  # of 255: at least half opaque
 PAPER_CONTRAST = 64  # grey levels between the darkest and lightest that is opaque: it is ink on paper, not ink alone
 
-_DECODERS = {b"\x89PNG\r\n\x1a\n": PngImageFile, b"\xff\xd8\xff": JpegImageFile}
+_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
+_START_OF_SCAN = b"\xff\xda"
+# Size, palette, transparency, pixels, orientation, and what tells an animation. Not text: 64 KiB unpack to 250 MiB.
+_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"acTL", b"fcTL", b"IEND")
 
 
 class _Pieces(io.BytesIO):
-    """A file that can be read `MAX_READS` times."""
+    """A file that can be read `MAX_PIECES` times."""
 
     reads = 0
 
     def read(self, size: int | None = -1, /) -> bytes:
         self.reads += 1
-        if self.reads > MAX_READS:
+        if self.reads > MAX_PIECES:
             raise ValueError("it is cut into too many pieces")
         return super().read(size)
 
@@ -79,32 +83,47 @@ def _broken_is_said() -> Iterator[None]:
     try:
         yield
     except Exception as error:  # Pillow's parsers raise whatever they stumble over
+        reason = "it ends too early" if isinstance(error, struct.error) else error
         raise ValueError(
-            f"the picture is broken or cut short ({error}); save it anew as PNG or JPEG and send all of it."
+            f"the picture is broken or cut short: {reason}; save it anew as PNG or JPEG and send all of it."
         ) from None
 
 
 def _opened(body: bytes) -> ImageFile:
     """Return the picture with its header read and checked, and no pixel decoded."""
-    decoder = next((decoder for magic, decoder in _DECODERS.items() if body.startswith(magic)), None)
-    if decoder is None:
+    if not body.startswith((_PNG, _JPEG)):
         came = f"starts with {body[:8].hex(' ')}, as neither PNG nor JPEG does" if body else "is empty"
         raise ValueError(f"the picture {came}; send one PNG or JPEG of a handwritten digit.")
+    if body.startswith(_JPEG) and body.count(_START_OF_SCAN) > MAX_JPEG_SCANS:
+        raise ValueError(f"the JPEG has more than {MAX_JPEG_SCANS} scans; save it anew as a baseline JPEG or as PNG.")
     with _broken_is_said():
-        picture = decoder(_Pieces(body))
+        # These classes and not Image.open(): it would take a preview inside a photo for an animation, and warn of sizes.
+        picture = JpegImageFile(_Pieces(body)) if body.startswith(_JPEG) else PngImageFile(_Pieces(_checked_png(body)))
     width, height = picture.size
     if width * height > MAX_PICTURE_PIXELS:
         raise ValueError(
             f"the picture has {width:,}×{height:,} pixels; send at most {MAX_PICTURE_PIXELS:,}: a smaller copy will do."
         )
-    if getattr(picture, "n_frames", 1) > 1:
-        raise ValueError(f"the picture is animated ({picture.n_frames} frames); send a still one: one picture, one digit.")
-    if decoder is JpegImageFile and body.count(b"\xff\xda") > MAX_JPEG_SCANS:
-        raise ValueError(f"the JPEG has more than {MAX_JPEG_SCANS} scans; save it anew as a baseline JPEG or as PNG.")
-    if decoder is PngImageFile:
-        with _broken_is_said():
-            decoder(_Pieces(body)).verify()  # checksums, which decoding passes over; it uses the object up
+    frames = getattr(picture, "n_frames", 1)
+    if frames > 1:
+        raise ValueError(f"the picture is animated ({frames} frames); send a still one: one picture, one digit.")
     return picture
+
+
+def _checked_png(body: bytes) -> bytes:
+    """Return `body` with those of its chunks that count, their checksums compared, which Pillow does not do for pixels."""
+    view, at, kept = memoryview(body), len(_PNG), [memoryview(_PNG)]
+    for _ in range(MAX_PIECES):
+        length, name = struct.unpack_from(">I4s", body, at)
+        end = at + length + 12
+        if name in _CHUNKS:
+            if zlib.crc32(view[at + 4 : end - 4]) != struct.unpack_from(">I", body, end - 4)[0]:
+                raise ValueError(f"the checksum of its chunk {name.decode()} is wrong")
+            kept.append(view[at:end])
+        if name == b"IEND":
+            return b"".join(kept)
+        at = end
+    raise ValueError("it is cut into too many pieces")
 
 
 def _greyscale(picture: ImageFile) -> Image.Image:
@@ -114,7 +133,7 @@ def _greyscale(picture: ImageFile) -> Image.Image:
         picture.draft("L", (8 * WORKING_SIZE, 8 * WORKING_SIZE))
         picture.load()
         if picture.mode == "I;16":
-            grey = _from_16_bits(np.asarray(picture))
+            grey = _from_16_bits(np.array(picture))
         elif picture.has_transparency_data:
             grey = _on_a_ground(picture if picture.mode == "RGBA" else picture.convert("RGBA"))
         else:
@@ -125,16 +144,18 @@ def _greyscale(picture: ImageFile) -> Image.Image:
 
 
 def _from_16_bits(values: NDArray[np.uint16]) -> Image.Image:
-    # Many hold 10 or 12 bits; Pillow's own conversion takes the lowest 8 and clips the rest.
+    # Many hold 10 or 12 bits; Pillow's own conversion clips at 8.
     low, high = int(values.min()), int(values.max())
-    return Image.fromarray(((values - low) // ((high - low) // 256 + 1)).astype(np.uint8))
+    values -= low
+    values //= (high - low) // 256 + 1
+    return Image.fromarray(values.astype(np.uint8))
 
 
 def _on_a_ground(picture: Image.Image) -> Image.Image:
-    """Return RGBA as L: paper goes on where it was transparent; ink alone gets the ground that it stands out from."""
+    """Return RGBA as L: a sheet of paper goes on where it was transparent; ink alone gets a ground to stand out from."""
     grey, alpha = picture.convert("L"), picture.getchannel("A")
-    seen = np.asarray(grey)[np.asarray(alpha) >= SEEN_ALPHA]
-    darkest, middle, lightest = np.percentile(seen, (5, 50, 95)) if len(seen) else (0, 0, 0)
+    seen = np.cumsum(grey.histogram(alpha.point([level * (level >= SEEN_ALPHA) for level in range(256)])))
+    darkest, middle, lightest = np.searchsorted(seen, (1, seen[-1] / 2, seen[-1]))
     is_paper = lightest - darkest > PAPER_CONTRAST
     grey.paste(int(middle) if is_paper else 0 if middle > MAX_PIXEL / 2 else MAX_PIXEL, mask=ImageChops.invert(alpha))
     return grey
@@ -183,12 +204,11 @@ def _above_ground(grey: Image.Image) -> Ink:
     ground = ink[ink <= full / 2]
     floor = np.median(ground)
     spread = 1.4826 * np.median(np.abs(ground - floor))  # a standard deviation, if the noise is Gaussian
-    contrast = full - floor
-    if contrast < max(MIN_CONTRAST, BLANK_SPREADS * spread):
+    if full - floor < max(MIN_CONTRAST, BLANK_SPREADS * spread):
         raise ValueError(
             "the picture is blank: nothing stands out from its ground; send one digit, dark on light or light on dark."
         )
-    return np.maximum(ink - floor - max(NOISE_SPREADS * spread, 0 if is_flat else PAPER_SHARE * contrast), 0)
+    return np.maximum(ink - floor - NOISE_SPREADS * spread, 0)
 
 
 def _ground(light: Image.Image) -> NDArray[np.float32]:
@@ -207,7 +227,7 @@ def _fitted(ink: Ink) -> NDArray[np.uint8]:
     """Return `ink` as grey levels, its longer side `INK_SIZE`."""
     scale = INK_SIZE / max(ink.shape)
     size = [max(1, round(length * scale)) for length in reversed(ink.shape)]
-    fitted = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC))
+    fitted = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.BICUBIC))
     # The strokes of MNIST are saturated: most of what is more ink than ground is at 253 to 255.
     full = np.percentile(fitted[fitted >= fitted.max() / 2], 75)
     return np.clip(np.rint(fitted * (MAX_PIXEL / full)), 0, MAX_PIXEL).astype(np.uint8)

@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, PngImagePlugin
+from PIL import Image
 
 from models.exported import Graph, load_litert
 from service.catalog import find_version
-from service.pictures import MAX_JPEG_SCANS, MAX_PICTURE_PIXELS, MAX_READS, read_picture
+from service.pictures import MAX_JPEG_SCANS, MAX_PICTURE_PIXELS, MAX_PIECES, read_picture
 from tests.conftest import ROOT
 from training.data import Mnist
 
@@ -108,7 +108,9 @@ def seven(digit: Pixels) -> Pixels:
 
 
 def is_like(image: Pixels, other: Pixels) -> bool:
-    return float(np.corrcoef(image.ravel(), other.ravel())[0, 1]) > 0.95
+    """Return whether the two are the same but for blur, and a pixel to one side."""
+    shifted = [np.roll(image, (down, right), axis=(0, 1)) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    return max(float(np.corrcoef(each.ravel(), other.ravel())[0, 1]) for each in shifted) > 0.94
 
 
 def test_a_digit_of_mnist_comes_out_nearly_as_it_went_in(mnist: Mnist) -> None:
@@ -163,12 +165,10 @@ def test_ink_alone_stands_out_from_its_transparent_ground(seven: Pixels, grey: i
 
 
 def test_transparency_in_a_palette_and_as_one_colour_is_a_ground(seven: Pixels) -> None:
-    indices = Image.fromarray((seven > 127).astype(np.uint8)).convert("P")
+    indices = Image.fromarray((seven > 127).astype(np.uint8))
     indices.putpalette([0, 0, 0, 10, 10, 10])
-    for transparency in (0, b"\x00\xff", b"\x01\xff"):
-        assert is_like(
-            read_picture(encoded(indices, transparency=transparency)), read_picture(encoded(indices.point([0, 255])))
-        )
+    for transparency in (0, b"\x00\xff", b"\x40\xff"):
+        assert is_like(read_picture(encoded(indices, transparency=transparency)), seven)
     assert is_like(read_picture(encoded(indices.convert("RGB"), transparency=(0, 0, 0))), seven)
 
 
@@ -182,22 +182,21 @@ def test_a_sheet_with_a_transparent_margin_is_paper(seven: Pixels) -> None:
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_a_picture_is_turned_as_its_camera_says(seven: Pixels, form: str, orientation: int) -> None:
-    stored = {
-        1: (0, False),
-        2: (0, True),
-        3: (2, False),
-        4: (2, True),
-        5: (3, True),
-        6: (1, False),
-        7: (1, True),
-        8: (3, False),
-    }
-    turns, is_mirrored = stored[orientation]
     upright = drawn(seven, np.random.default_rng(0))
-    pixels = np.rot90(np.fliplr(upright) if is_mirrored else upright, turns)
+    # The edges at which the stored picture has the upright one's top and left: EXIF 2.3, table 6.
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: upright.T[::-1],
+        7: upright.T[::-1, ::-1],
+        8: upright.T[:, ::-1],
+    }
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    assert is_like(read_picture(encoded(np.ascontiguousarray(pixels), form, exif=exif)), seven)
+    assert is_like(read_picture(encoded(np.ascontiguousarray(stored[orientation]), form, exif=exif)), seven)
 
 
 def test_a_small_digit_on_a_large_picture_is_found(seven: Pixels) -> None:
@@ -282,7 +281,7 @@ def test_a_picture_that_is_cut_short_is_refused_wherever_it_is_cut(seven: Pixels
     progressive = {"progressive": True} if form.startswith("progressive") else {}
     body = encoded(drawn(seven, np.random.default_rng(0)), form.split()[-1], **progressive)
     for length in range(10, len(body) - 12, len(body) // 40):
-        with pytest.raises(ValueError, match=r"the picture is broken or cut short \(.*\); save it anew"):
+        with pytest.raises(ValueError, match=r"the picture is broken or cut short: .*; save it anew"):
             read_picture(body[:length])
 
 
@@ -335,26 +334,28 @@ def test_a_picture_of_exactly_as_many_pixels_as_allowed_is_read() -> None:
 
 
 @pytest.mark.parametrize("name", [b"zTXt", b"iTXt", b"iCCP"])
-def test_a_chunk_that_unpacks_to_far_more_is_refused(seven: Pixels, name: bytes) -> None:
-    packed = zlib.compress(bytes(50 * 2**20))
+def test_a_text_or_profile_that_would_unpack_to_far_more_is_passed_over(seven: Pixels, name: bytes) -> None:
+    packed = zlib.compress(bytes(2**20))
     data = {b"zTXt": b"k\0\0" + packed, b"iTXt": b"k\0\1\0\0\0" + packed, b"iCCP": b"k\0\0" + packed}[name]
-    with pytest.raises(ValueError, match=r"broken or cut short.*too large"):
-        read_picture(with_chunks(encoded(seven), chunk(name, data)))
+    png = encoded(255 - seven)
+    bomb = with_chunks(png, *[chunk(name, data)] * 60)
+    tracemalloc.start()
+    image = read_picture(bomb)
+    assert tracemalloc.get_traced_memory()[1] < 2**20
+    tracemalloc.stop()
+    assert np.array_equal(image, read_picture(png))
 
 
-def test_many_chunks_of_text_are_refused(seven: Pixels) -> None:
-    info = PngImagePlugin.PngInfo()
-    for index in range(70):
-        info.add_text(f"k{index}", " " * 2**20, zip=True)
-    with pytest.raises(ValueError, match="Too much memory used in text chunks"):
-        read_picture(encoded(seven, pnginfo=info))
+@pytest.mark.parametrize("name", [b"prVt", b"IDAT"])
+def test_a_png_in_very_many_pieces_is_refused(seven: Pixels, name: bytes) -> None:
+    with pytest.raises(ValueError, match="it is cut into too many pieces"):
+        read_picture(with_chunks(encoded(seven), *[chunk(name, b"")] * MAX_PIECES))
 
 
-def test_a_file_in_very_many_pieces_is_refused(seven: Pixels) -> None:
-    png, jpeg = encoded(seven), encoded(seven, "JPEG")
-    for body in (with_chunks(png, *[chunk(b"prVt", b"")] * MAX_READS), jpeg[:2] + b"\xff" + bytes(MAX_READS) + jpeg[2:]):
-        with pytest.raises(ValueError, match="it is cut into too many pieces"):
-            read_picture(body)
+def test_a_jpeg_in_very_many_pieces_is_refused(seven: Pixels) -> None:
+    jpeg = encoded(seven, "JPEG")
+    with pytest.raises(ValueError, match="it is cut into too many pieces"):
+        read_picture(jpeg[:2] + b"\xff" + bytes(MAX_PIECES) + jpeg[2:])
 
 
 def test_a_jpeg_of_very_many_scans_is_refused(seven: Pixels) -> None:
@@ -367,11 +368,19 @@ def test_a_jpeg_of_very_many_scans_is_refused(seven: Pixels) -> None:
 def test_nothing_is_written_to_stderr_about_a_senders_file(seven: Pixels) -> None:
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x02\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\x01\x0e\0\x02\0\xff\0\0\0\0\0\0"
     odd = {
+        "a bomb": header_alone(20_000, 5_000),
         "no frames": with_chunks(encoded(255 - seven), chunk(b"acTL", bytes(8))),
         "EXIF": encoded(255 - seven, "JPEG", exif=exif),
         "palette": encoded(Image.fromarray(255 - seven).convert("P"), transparency=bytes(range(255, 55, -1))),
     }
-    code = "import sys; from service.pictures import read_picture; read_picture(sys.stdin.buffer.read())"
+    code = """
+import sys
+from service.pictures import read_picture
+try:
+    read_picture(sys.stdin.buffer.read())
+except ValueError:
+    pass
+"""
     for body in odd.values():
         finished = subprocess.run([sys.executable, "-W", "always", "-c", code], input=body, cwd=ROOT, capture_output=True)
         assert (finished.returncode, finished.stderr) == (0, b"")
