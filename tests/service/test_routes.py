@@ -1,7 +1,10 @@
 """The routes beside `POST /predict`, over real HTTP."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import httpx
@@ -53,6 +56,21 @@ def test_the_document_says_what_predict_takes_and_answers(server: Server) -> Non
     answer = httpx.post(f"{server.url}/predict", json=json.loads((ROOT / "examples/seven.json").read_text())).json()
     described = document["components"]["schemas"]["Answer"]
     assert set(described["required"]) <= answer.keys() <= described["properties"].keys()
+
+
+def test_the_document_holds_what_bentomls_own_says_of_predict(server: Server, tmp_path: Path) -> None:
+    code = "import json; from service.service import DigitClassifier; print(json.dumps(DigitClassifier.openapi_spec.asdict()))"
+    home = os.environ | {"BENTOML_HOME": str(tmp_path)}
+    printed = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=home, text=True)
+    theirs = json.loads(printed.splitlines()[-1])["paths"]["/predict"]["post"]
+    document = httpx.get(f"{server.url}/docs.json").json()
+    ours = document["paths"]["/predict"]["post"]
+    answer, described = theirs["responses"]["200"]["content"]["application/json"]["schema"], document["components"]["schemas"]
+    assert answer["properties"].keys() == described["Answer"]["properties"].keys()
+    assert answer["required"] == described["Answer"]["required"]
+    assert theirs["requestBody"]["content"].keys() <= ours["requestBody"]["content"].keys()
+    # BentoML says 404 of every API; here it is for what is not a route.
+    assert theirs["responses"].keys() - {"404"} <= ours["responses"].keys()
 
 
 def test_bentomls_schema_declares_what_the_door_answers(server: Server) -> None:
