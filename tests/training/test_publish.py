@@ -26,7 +26,7 @@ from training.publish import Candidate, NotPublished, objection_to, publish
 from training.recipes import RECIPES
 from training.store import StoreError, served_version
 
-PARTS = {"model.keras", "model.tflite", "saved_model", "card.json", "golden.npz", "pictures", "model.yaml"}
+PARTS = {"weights.npz", "model.keras", "model.tflite", "saved_model", "card.json", "golden.npz", "pictures", "model.yaml"}
 
 
 @pytest.fixture(scope="module")
