@@ -6,6 +6,7 @@ Label values come from closed sets, so that no stranger can make the series grow
 import os
 from collections.abc import Iterable
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,9 @@ from prometheus_client import (
     generate_latest,
     values,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client.registry import Collector
 
 from models.digits import NUM_CLASSES
 
@@ -57,7 +60,10 @@ MODEL_INFO = Gauge(
     "digit_classifier_model_info",
     "1 for the version that is served, and what computes it.",
     ("version", "recipe", "runtime", "device"),
-    multiprocess_mode="max",
+    multiprocess_mode="livemax",
+)
+VERSIONS_REFUSED = Counter(
+    "digit_classifier_versions_refused", "Versions in the store that were not fit to be served, by what they lack.", ("flaw",)
 )
 
 _STAGES = [STAGE_SECONDS.labels(stage) for stage in STAGES]
@@ -95,12 +101,59 @@ def _add(counters: list[Counter], indices: NDArray[np.intp]) -> None:
         counters[index].inc(int(counts[index]))
 
 
+_served: list[Gauge] = []
+
+
+def tell_served(version: str, recipe: str, runtime: str, device: str) -> None:
+    """Let `model_info` name this version, and no longer the one before."""
+    info = MODEL_INFO.labels(version, recipe, runtime, device)
+    for before in _served:
+        before.set(0)  # a series that workers share cannot be removed; the exposition leaves out what is 0
+    info.set(1)
+    _served[:] = [info]
+
+
+def name_flaws(flaws: Iterable[str]) -> None:
+    """Show the counters of refused versions before the first is refused, so that a rate sees it."""
+    for flaw in flaws:
+        VERSIONS_REFUSED.labels(flaw)
+
+
+def count_flaw(flaw: str) -> None:
+    """Count one version that was refused."""
+    VERSIONS_REFUSED.labels(flaw).inc()
+
+
 def exposition() -> bytes:
     """Return the metrics of all workers in Prometheus's text form."""
-    return generate_latest(_all_workers() if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY)
-
-
-def _all_workers() -> CollectorRegistry:
     registry = CollectorRegistry()
-    MultiProcessCollector(registry)
-    return registry
+    registry.register(_Served(_all_workers() if "PROMETHEUS_MULTIPROC_DIR" in os.environ else REGISTRY))
+    return generate_latest(registry)
+
+
+def _all_workers() -> Collector:
+    _forget_dead_workers(Path(os.environ["PROMETHEUS_MULTIPROC_DIR"]))
+    return MultiProcessCollector(None)
+
+
+def _forget_dead_workers(folder: Path) -> None:
+    """Drop what dead workers said of the present; what they counted stays."""
+    for path in folder.glob("gauge_live*_*.db"):
+        pid = int(path.stem.rpartition("_")[2])
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            mark_process_dead(pid)
+
+
+class _Served(Collector):
+    """What `source` says, without the versions that are served no longer."""
+
+    def __init__(self, source: Collector) -> None:
+        self._source = source
+
+    def collect(self) -> Iterable[Metric]:
+        for metric in self._source.collect():
+            if metric.name == "digit_classifier_model_info":
+                metric.samples = [sample for sample in metric.samples if sample.value]
+            yield metric

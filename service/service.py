@@ -1,6 +1,6 @@
 """DigitClassifier, the BentoML service: declares the API, loads the model, wires the rooms together."""
 
-import logging
+import asyncio
 import os
 
 import bentoml
@@ -16,10 +16,7 @@ from service.drain import Drain
 from service.engine import NoGpuError, require_gpu
 from service.logs import configure_logs
 from service.memory import freeze_start_up_heap, keep_freed_memory
-from service.metrics import MODEL_INFO
 from service.settings import Settings
-
-logger = logging.getLogger(__name__)
 
 
 def _settings() -> Settings:
@@ -52,11 +49,10 @@ class DigitClassifier:
     def __init__(self) -> None:
         configure_logs()
         keep_freed_memory()
-        version = CATALOG.load()
+        CATALOG.load()
         DRAIN.begin_on_sigterm()
-        card, engine = version.card, version.engine
-        MODEL_INFO.labels(card.version, card.recipe["name"], engine.runtime, engine.device).set(1)
-        logger.info("serving %s", version.tag, extra={"runtime": engine.runtime, "device": engine.device})
+        # Held here, because the event loop holds its tasks only weakly.
+        self._watching = asyncio.get_running_loop().create_task(CATALOG.watch(SETTINGS.reload_seconds))
         freeze_start_up_heap()
 
     @bentoml.on_deployment

@@ -21,6 +21,7 @@ class Settings(BaseModel):
         default="auto", description="auto: a GPU if TensorFlow can use one, else the CPU"
     )
     model: str = Field(default=f"{MODEL_NAME}:latest", description="tag of the version to serve")
+    reload_seconds: float = Field(default=5, ge=0, description="seconds between two looks for a new version; 0: never")
     workers: int = Field(default=1, ge=1, description="processes of the service")
     max_images: int = Field(default=1024, ge=1, description="images in one request")
     max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="bytes in the body of one request")

@@ -1,6 +1,7 @@
 """The versions in the BentoML model store: which there are, which one is served, how to go back."""
 
 import contextlib
+import errno
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,10 +10,14 @@ from pathlib import Path
 
 from models.card import ModelCard
 from models.digits import MODEL_NAME
+from training import interruption
+
+_LATEST = f"{MODEL_NAME}:latest"
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class StoreError(ValueError):
-    """The store has no such version, or not a whole one."""
+    """The store has no such version, or not a whole one, or cannot be written to."""
 
 
 def _versions_folder() -> Path:
@@ -20,6 +25,10 @@ def _versions_folder() -> Path:
     from bentoml._internal.configuration.containers import BentoMLContainer  # the public API names no folder
 
     return Path(BentoMLContainer.model_store_dir.get()) / MODEL_NAME
+
+
+def _place() -> str:
+    return f"the model store at {_versions_folder().parent}"
 
 
 def served_version() -> str | None:
@@ -37,32 +46,105 @@ def served_card() -> ModelCard | None:
     return None
 
 
+def problem_of_served() -> str | None:
+    """Say why what `digit-classifier:latest` names cannot be served; None where it can, or where the store is empty."""
+    version = served_version()
+    if version is None:
+        return f"{_LATEST} names no version, but there are some" if _version_folders() else None
+    folder = _versions_folder() / version
+    if not folder.is_dir():
+        return f"{_LATEST} names {version}, which is not in the store"
+    damage = _damage_of(folder)
+    return damage and f"{_LATEST} names {version}, which cannot be served: {damage.removesuffix('.')}"
+
+
+def _damage_of(folder: Path) -> str | None:
+    """Say which file of the version in `folder` is not what was published, or None."""
+    try:
+        ModelCard.read(folder).check_files(folder)
+    except (ValueError, OSError) as error:
+        return str(error)
+    return None
+
+
 def _make_served(version: str) -> None:
     # By rename: a reader sees the old version or the new one, never the empty file that BentoML's own writing passes.
     new = _versions_folder() / ".latest.new"
-    new.write_text(version)
-    new.replace(_versions_folder() / "latest")
+    try:
+        new.write_text(version)
+        new.replace(_versions_folder() / "latest")
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
 
 
 @contextlib.contextmanager
 def publishing(version: str) -> Iterator[None]:
     """Make `version`, which the block writes, the served one; undo all of it, and nothing else, where the block fails.
 
-    BentoML cleans up after an `Exception`, not after Ctrl-C; and what others publish or roll back meanwhile is theirs.
+    Signals are held back from here to the end of the run, since what they interrupt may be the undoing. BentoML cleans
+    up after an `Exception`, not after all else; and what others publish or roll back meanwhile is theirs.
+
+    Raises:
+        StoreError: the store cannot be written to.
     """
-    latest, served = _versions_folder() / "latest", served_version()
+    interruption.hold_back()
+    folder, served = _versions_folder(), served_version()
+    was_there = folder.is_dir()
+    with writing_to(_place()):
+        try:
+            if not _is_read_by_bentoml(served):  # BentoML cannot publish beside a `latest` that names no such version
+                (folder / "latest").unlink(missing_ok=True)
+            yield
+            if interruption.has_come():
+                raise KeyboardInterrupt
+            _make_served(version)  # BentoML goes by the times of creation, and another run may have begun later
+        except BaseException:
+            _undo(version, served)
+            if not was_there:
+                with contextlib.suppress(OSError):  # not there, or not empty: another run has published
+                    folder.rmdir()
+            raise
+
+
+def _is_read_by_bentoml(version: str | None) -> bool:
+    import bentoml
+
+    try:
+        return bool(version and bentoml.models.get(f"{MODEL_NAME}:{version}"))
+    except Exception:  # of a damaged description, BentoML raises what its parsers do
+        return False
+
+
+def _undo(version: str, served: str | None) -> None:
+    shutil.rmtree(_versions_folder() / version, ignore_errors=True)
+    if served_version() not in (version, None):
+        return  # another run's, or what it was
     if served is None:
-        latest.unlink(missing_ok=True)  # BentoML cannot publish beside one that it cannot read
+        (_versions_folder() / "latest").unlink(missing_ok=True)
+    else:
+        _make_served(served)
+
+
+@contextlib.contextmanager
+def writing_to(place: str) -> Iterator[None]:
+    """Let the block, which leaves the store as it was where it fails, write files to `place`.
+
+    Raises:
+        StoreError: the block raised an OSError; the message names `place`.
+    """
     try:
         yield
-        _make_served(version)  # BentoML goes by the times of creation, and another run may have begun later
-    except BaseException:
-        shutil.rmtree(_versions_folder() / version, ignore_errors=True)
-        if served is not None and served_version() in (version, None):
-            _make_served(served)
-        elif served_version() in (version, None):
-            latest.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise StoreError(f"{_reason(error, place)}; nothing was changed in the store.") from None
+
+
+def _reason(error: OSError, place: str) -> str:
+    # copytree raises an OSError without a number: a list with the two paths and the words for each file.
+    text = error.args[0][0][2] if isinstance(error, shutil.Error) else str(error)
+    if error.errno in _FULL or any(f"[Errno {number}]" in text for number in _FULL):
+        return f"no space left on the disk ({place})"
+    return f"{place} cannot be written to: {text}"
 
 
 def _version_folders() -> set[Path]:
@@ -95,20 +177,24 @@ def _read_version(folder: Path, served: bool) -> PublishedVersion:
 
 
 def rollback(tag: str | None = None) -> str:
-    """Make `tag`, or the version published before the served one, the served one; return its tag.
+    """Make `tag` the served version, and return its tag.
+
+    Without one, take the version published before the served one, or where that cannot be served, the newest whole one.
 
     Raises:
-        StoreError: there is no such version, or its files are not those that were published.
+        StoreError: there is no such version, its files are not those that were published, or the store cannot be
+            written to.
     """
-    version = _version_before_served() if tag is None else _existing_version(tag)
-    folder = _versions_folder() / version
-    try:
-        card = ModelCard.read(folder)
-        card.check_files(folder)
-    except ValueError as error:
-        raise StoreError(str(error)) from None
-    _make_served(version)
-    return card.tag
+    if tag is not None:
+        version = _existing_version(tag)
+    else:
+        version = _newest_whole_version() if problem_of_served() else _version_before_served()
+    if damage := _damage_of(_versions_folder() / version):
+        raise StoreError(damage)
+    interruption.hold_back()
+    with writing_to(_place()):
+        _make_served(version)
+    return f"{MODEL_NAME}:{version}"
 
 
 def _version_before_served() -> str:
@@ -119,10 +205,19 @@ def _version_before_served() -> str:
     return whole[served - 1].version
 
 
+def _newest_whole_version() -> str:
+    for entry in reversed(published_versions()):
+        if not _damage_of(_versions_folder() / entry.version):
+            return entry.version
+    raise StoreError(f"{problem_of_served()}, and no version in the store is whole; `list` shows what there is.")
+
+
 def _existing_version(tag: str) -> str:
     name, _, version = tag.rpartition(":")
     known = [folder.name for folder in sorted(_version_folders())]
-    if name not in ("", MODEL_NAME) or version not in known:
-        choices = ", ".join(f"{MODEL_NAME}:{each}" for each in known) or "none"
-        raise StoreError(f"{tag} is not in the store; there are: {choices}.")
-    return version
+    if name in ("", MODEL_NAME) and version in known:
+        return version
+    choices = ", ".join(f"{MODEL_NAME}:{each}" for each in known) or "none"
+    if tag in ("latest", _LATEST):
+        raise StoreError(f"{tag} is not a version, but names the one that is served; there are: {choices}.")
+    raise StoreError(f"{tag} is not in the store; there are: {choices}.")

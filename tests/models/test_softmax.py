@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from models.softmax import build_softmax_classifier
+from models.softmax import build_softmax_classifier, with_sum_in_parts
 from tests.conftest import ROOT
 
 
@@ -58,3 +58,16 @@ def test_pixels_are_scaled_in_one_place_only():
     scaling = re.compile(r"(?<!alpha )/\s*(255|MAX_PIXEL)\b|\b0?\.0039")
     sources = (path for folder in ("models", "training", "service") for path in (ROOT / folder).rglob("*.py"))
     assert [path.relative_to(ROOT).as_posix() for path in sources if scaling.search(path.read_text())] == ["models/softmax.py"]
+
+
+def test_a_sum_in_parts_is_the_same_function_with_the_same_number_of_parameters(weights: list[np.ndarray], pixels: np.ndarray):
+    classifier = build_softmax_classifier()
+    classifier.set_weights(weights)
+    in_parts = with_sum_in_parts(classifier)
+    assert in_parts.count_params() == 7850
+    np.testing.assert_allclose(np.asarray(in_parts(pixels)), answers(classifier, pixels), rtol=0, atol=2e-5)
+
+
+def test_a_sum_in_parts_scales_by_the_layer_of_the_classifier_and_has_no_scaling_of_its_own():
+    classifier = build_softmax_classifier()
+    assert classifier.layers[0] in with_sum_in_parts(classifier).layers

@@ -79,6 +79,20 @@ def _wait_until_ready(server: Server) -> None:
     raise AssertionError(f"the service did not become ready:\n{server.log.read_text()}")
 
 
+def copy_version(versions: Path, version: str, to: str) -> Path:
+    """Put a copy of `version` into the store as version `to`, and return its folder. `latest` is not touched."""
+    folder = shutil.copytree(versions / version, versions / to)
+    for name in ("card.json", "model.yaml"):
+        (folder / name).write_text((folder / name).read_text().replace(version, to))
+    return folder
+
+
+def make_latest(versions: Path, version: str) -> None:
+    """Let `latest` mean `version`, as publishing and rolling back do."""
+    (versions / ".latest.new").write_text(version)
+    (versions / ".latest.new").replace(versions / "latest")
+
+
 @pytest.fixture
 def home(published_home: Path, tmp_path: Path) -> Path:
     """Return a BENTOML_HOME of the test's own with the published model in it."""

@@ -24,9 +24,9 @@ from training.evaluate import evaluate
 from training.fit import fit
 from training.publish import Candidate, NotPublished, objection_to, publish
 from training.recipes import RECIPES
-from training.store import served_version
+from training.store import StoreError, served_version
 
-PARTS = {"model.keras", "model.tflite", "saved_model", "card.json", "golden.npz", "pictures", "model.yaml"}
+PARTS = {"weights.npz", "model.keras", "model.tflite", "saved_model", "card.json", "golden.npz", "pictures", "model.yaml"}
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_the_card_says_where_the_model_comes_from(version: Path, mnist: Mnist):
     assert card.data_sha256 == mnist.sha256
     assert card.libraries["keras"] == keras.__version__
     assert card.parity.keys() == {"litert", "saved_model"}
-    assert max(card.parity.values()) <= PARITY_TOLERANCE
+    assert max(card.parity.values()) <= PARITY_TOLERANCE / 2  # of one seed; others come up to 1.4e-6
     assert card.git_commit is None or re.fullmatch("[0-9a-f]{40}(-dirty)?", card.git_commit)
     assert (card.git_commit is not None) == ((ROOT / ".git").exists() and shutil.which("git") is not None)
 
@@ -163,6 +163,32 @@ def test_a_served_version_of_other_data_is_not_compared(candidate: Candidate, ad
     assert objection_to(right_on(candidate, 4600)) is not None
     add_version("other", validation=validation, data_sha256={"train-images-idx3-ubyte": "0" * 64})
     assert objection_to(right_on(candidate, 4600)) is None
+
+
+@pytest.mark.parametrize("how", ["no card", "no latest", "latest names nothing"])
+def test_where_the_served_version_cannot_be_read_the_best_that_can_is_the_measure(
+    candidate: Candidate, add_version: AddVersion, versions_folder: Path, how: str
+):
+    add_version("best", validation=right_on(candidate, 4720).validation)
+    add_version("worse", validation=right_on(candidate, 4600).validation)
+    add_version("other", validation=right_on(candidate, 5000).validation, data_sha256={"train-images-idx3-ubyte": "0" * 64})
+    add_version("served", validation=right_on(candidate, 5000).validation)
+    (versions_folder / "served" / CARD_FILE).unlink()
+    if how != "no card":
+        (versions_folder / "latest").unlink()
+    if how == "latest names nothing":
+        (versions_folder / "latest").write_text("gone")
+    sentence = str(refusal_of(right_on(candidate, 4570)))
+    assert "is 91.40%, and digit-classifier:best, the best of those that can be read, since the served one cannot" in sentence
+    assert objection_to(right_on(candidate, 4695)) is None
+
+
+def test_where_no_version_can_be_read_there_is_nothing_to_compare_with(
+    candidate: Candidate, add_version: AddVersion, versions_folder: Path
+):
+    add_version("served", validation=right_on(candidate, 5000).validation)
+    (versions_folder / "served" / CARD_FILE).unlink()
+    assert objection_to(right_on(candidate, 4500)) is None
 
 
 def test_force_publishes_and_the_card_says_what_was_against_it(
@@ -244,6 +270,7 @@ def stop_when_latest_is_written(error: BaseException, monkeypatch: pytest.Monkey
 
 
 CTRL_C, FULL_DISK = KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on device")
+FULL_DISK_IN_COPYTREE = shutil.Error([("from", "to", "[Errno 28] No space left on device: 'to'")])
 
 
 @pytest.mark.parametrize(
@@ -251,7 +278,7 @@ CTRL_C, FULL_DISK = KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left on
     [
         (stop_while_drawing, CTRL_C),
         (stop_while_copying_into_the_store, CTRL_C),
-        (stop_while_copying_into_the_store, FULL_DISK),
+        (stop_while_copying_into_the_store, FULL_DISK_IN_COPYTREE),
         (stop_when_latest_is_truncated, CTRL_C),
         (stop_when_latest_is_truncated, FULL_DISK),
         (stop_when_latest_is_written, CTRL_C),
@@ -272,18 +299,18 @@ def test_what_interrupts_a_publication_leaves_the_store_as_it_was(
     before = content_of(versions_folder)
     with monkeypatch.context() as patch:
         stop(error, patch)
-        with pytest.raises(type(error)):
+        with pytest.raises(KeyboardInterrupt if error is CTRL_C else StoreError):
             publish(candidate)
     assert content_of(versions_folder) == before
     assert {path.name for path in versions_folder.iterdir()} == {"first", "second", "latest"}
 
 
-def test_what_interrupts_the_first_publication_leaves_an_empty_store_that_can_be_published_to(
+def test_what_interrupts_the_first_publication_leaves_no_folder_and_the_next_one_works(
     candidate: Candidate, versions_folder: Path, monkeypatch: pytest.MonkeyPatch
 ):
     with monkeypatch.context() as patch:
         stop_when_latest_is_truncated(CTRL_C, patch)
         with pytest.raises(KeyboardInterrupt):
             publish(candidate)
-    assert not any(versions_folder.iterdir())
+    assert not versions_folder.exists()
     assert publish(candidate) == f"digit-classifier:{served_version()}"

@@ -1,12 +1,22 @@
+import errno
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
+import bentoml
 import pytest
 
 from models.card import LITERT_FILE
 from tests.training.conftest import AddVersion
-from training.store import StoreError, published_versions, publishing, rollback, served_card, served_version
+from training.store import (
+    StoreError,
+    problem_of_served,
+    published_versions,
+    publishing,
+    rollback,
+    served_card,
+    served_version,
+)
 
 
 @pytest.fixture
@@ -92,12 +102,18 @@ def test_rollback_takes_a_later_version_too():
     assert served_version() == "newest"
 
 
-@pytest.mark.parametrize("tag", ["b_oldest", "digit-classifier:", "other-classifier:middle", "latest", "../newest", "mid"])
+@pytest.mark.parametrize("tag", ["b_oldest", "digit-classifier:", "other-classifier:middle", "../newest", "mid"])
 @pytest.mark.usefixtures("three")
 def test_rollback_to_an_unknown_tag_is_refused_with_a_list_of_what_there_is(tag: str):
     known = "digit-classifier:a_oldest, digit-classifier:middle, digit-classifier:newest"
     assert refusal_of(tag) == f"{tag} is not in the store; there are: {known}."
     assert served_version() == "newest"
+
+
+@pytest.mark.parametrize("tag", ["latest", "digit-classifier:latest"])
+@pytest.mark.usefixtures("three")
+def test_rollback_to_latest_is_refused_since_that_is_no_version(tag: str):
+    assert refusal_of(tag).startswith(f"{tag} is not a version, but names the one that is served; there are: ")
 
 
 @pytest.mark.usefixtures("versions_folder")
@@ -106,11 +122,77 @@ def test_rollback_in_an_empty_store_is_refused():
     assert "no version was published before" in refusal_of()
 
 
-def test_rollback_from_nothing_served_is_refused_without_a_tag_and_works_with_one(three: Path):
-    (three / "latest").unlink()
-    assert "no version was published before" in refusal_of()
-    assert rollback("middle") == "digit-classifier:middle"
-    assert served_version() == "middle"
+def break_served(three: Path, how: str) -> None:
+    """Leave the served version such that it cannot be served."""
+    if how == "no latest":
+        (three / "latest").unlink()
+    elif how == "empty latest":
+        serve(three, "")
+    elif how == "latest names nothing":
+        serve(three, "gone")
+    elif how == "no card":
+        (three / "newest" / "card.json").unlink()
+    else:
+        (three / "newest" / LITERT_FILE).unlink()
+
+
+BROKEN = {
+    "no latest": "digit-classifier:latest names no version, but there are some",
+    "empty latest": "digit-classifier:latest names no version, but there are some",
+    "latest names nothing": "digit-classifier:latest names gone, which is not in the store",
+    "no card": "digit-classifier:latest names newest, which cannot be served: ",
+    "no graph": "digit-classifier:latest names newest, which cannot be served: ",
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_from_what_cannot_be_served_rollback_goes_to_the_newest_whole_version(three: Path, how: str):
+    break_served(three, how)
+    assert (problem_of_served() or "").startswith(BROKEN[how])
+    (three / "middle" / LITERT_FILE).unlink()
+    expected = "newest" if "latest" in how else "a_oldest"
+    assert rollback() == f"digit-classifier:{expected}"
+    assert served_version() == expected
+    assert problem_of_served() is None
+
+
+def test_from_what_cannot_be_served_rollback_is_refused_where_no_version_is_whole(three: Path):
+    for version in ("a_oldest", "middle", "newest"):
+        (three / version / LITERT_FILE).unlink()
+    assert "names newest, which cannot be served: " in refusal_of()
+    assert "no version in the store is whole" in refusal_of()
+
+
+@pytest.mark.usefixtures("versions_folder")
+def test_an_empty_store_has_no_problem():
+    assert problem_of_served() is None
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_beside_what_cannot_be_served_a_version_can_be_published(three: Path, how: str):
+    break_served(three, how)
+    (three / "half").mkdir()
+    with publishing("newer"), bentoml.models.create("digit-classifier:newer"):
+        pass
+    assert served_version() == "newer"
+
+
+def test_what_names_a_half_written_version_is_named_again_after_a_publication_that_fails(three: Path):
+    (three / "half").mkdir()
+    serve(three, "half")
+    with pytest.raises(KeyboardInterrupt), publishing("newer"):
+        raise KeyboardInterrupt
+    assert served_version() == "half"
+
+
+def test_a_rollback_that_finds_the_disk_full_says_so_and_leaves_no_file(three: Path, monkeypatch: pytest.MonkeyPatch):
+    def replace(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", replace)
+    place = f"the model store at {three.parent}"
+    assert refusal_of("middle") == f"no space left on the disk ({place}); nothing was changed in the store."
+    assert sorted(path.name for path in three.iterdir()) == ["a_oldest", "latest", "middle", "newest"]
 
 
 @pytest.mark.parametrize("tag", ["middle", None])
@@ -146,15 +228,41 @@ def test_what_fails_is_undone_and_nothing_else(three: Path):
     assert sorted(path.name for path in three.iterdir()) == ["a_oldest", "latest", "middle", "newest"]
 
 
-def test_the_first_publication_that_fails_leaves_nothing_served(versions_folder: Path):
+# What copytree raises, an OSError without a number.
+DISK_FULL_IN_COPYTREE = shutil.Error(
+    [
+        ("/tmp/from/model.keras", "/store/to/model.keras", "[Errno 28] No space left on device: 'model.keras'"),
+        ("/tmp/from/card.json", "/store/to/card.json", "[Errno 28] No space left on device: 'card.json'"),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (DISK_FULL_IN_COPYTREE, "no space left on the disk ({place})"),
+        (OSError(errno.ENOSPC, "No space left on device"), "no space left on the disk ({place})"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded"), "no space left on the disk ({place})"),
+        (
+            shutil.Error([("a", "b", "[Errno 5] Input/output error")]),
+            "{place} cannot be written to: [Errno 5] Input/output error",
+        ),
+        (PermissionError(13, "Permission denied", "/a"), "{place} cannot be written to: [Errno 13] Permission denied: '/a'"),
+    ],
+)
+def test_the_first_publication_that_fails_says_why_and_leaves_not_even_a_folder(
+    versions_folder: Path, error: OSError, sentence: str
+):
     def publish_half() -> None:
         (versions_folder / "half").mkdir(parents=True)
         serve(versions_folder, "half")
-        raise OSError
+        raise error
 
-    with pytest.raises(OSError), publishing("half"):  # noqa: PT011
+    with pytest.raises(StoreError) as refused, publishing("half"):
         publish_half()
-    assert not any(versions_folder.iterdir())
+    place = f"the model store at {versions_folder.parent}"
+    assert str(refused.value) == f"{sentence.format(place=place)}; nothing was changed in the store."
+    assert not versions_folder.exists()
 
 
 def test_what_another_run_publishes_or_rolls_back_meanwhile_is_not_undone(three: Path):

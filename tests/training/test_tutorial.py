@@ -119,10 +119,11 @@ def test_quiet_leaves_the_last_line_alone(tmp_path):
 
 def test_less_than_one_step_is_refused_in_a_sentence(tmp_path):
     finished = run_training(tmp_path, "--recipe", "tutorial", "--steps", "0")
-    assert (finished.returncode, finished.stderr) == (1, "error: steps is 0; at least 1 is expected.\n")
+    assert finished.returncode == 2
+    assert finished.stderr.endswith("error: steps is 0; at least 1 is expected.\n")
 
 
 def test_steps_of_a_recipe_that_counts_epochs_are_refused_in_a_sentence(tmp_path):
     finished = run_training(tmp_path, "--steps", "7")
-    assert finished.returncode == 1
-    assert finished.stderr == "error: --steps is 7, but baseline learns in epochs: use --epochs.\n"
+    assert finished.returncode == 2
+    assert finished.stderr.endswith("error: --steps is 7, but baseline learns in epochs: use --epochs.\n")
