@@ -5,6 +5,7 @@ import hashlib
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,20 +88,20 @@ def read_mnist(folder: Path = BUNDLED_DATA, seed: int = 0) -> Mnist:
     """Read the four IDX files in `folder`, gzip or plain.
 
     Raises:
-        DataError: a file is missing, damaged or does not fit the others; the message names it.
+        DataError: a file is missing, damaged or does not fit the others; the message has its path.
     """
-    files = {name: _unpacked(folder, name) for name in MNIST_SHA256}
-    sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    files = {name: _read(folder, name) for name in MNIST_SHA256}
+    sha256 = {name: hashlib.sha256(file.content).hexdigest() for name, file in files.items()}
     if folder.resolve() == BUNDLED_DATA.resolve():
         _check_bundled(sha256)
-    images, labels = _labelled_images(files, TRAIN_IMAGES, TRAIN_LABELS)
+    images, labels = _labelled_images(files[TRAIN_IMAGES], files[TRAIN_LABELS])
     boundary = len(images) - len(images) // VALIDATION_SHARE
     if boundary == len(images):
-        raise DataError(f"{TRAIN_IMAGES} has {len(images)} images; {VALIDATION_SHARE} or more can be split.")
+        raise DataError(f"{files[TRAIN_IMAGES].path} has {len(images)} images; {VALIDATION_SHARE} or more can be split.")
     return Mnist(
         train=Split(images[:boundary], labels[:boundary], seed),
         validation=Split(images[boundary:], labels[boundary:], seed),
-        test=Split(*_labelled_images(files, TEST_IMAGES, TEST_LABELS), seed),
+        test=Split(*_labelled_images(files[TEST_IMAGES], files[TEST_LABELS]), seed),
         sha256=sha256,
     )
 
@@ -114,10 +115,23 @@ def _check_bundled(sha256: dict[str, str]) -> None:
             )
 
 
-def _unpacked(folder: Path, name: str) -> bytes:
-    path = next((path for path in (folder / name, folder / f"{name}.gz") if path.is_file()), None)
-    if path is None:
+class _File(NamedTuple):
+    """A data file, and its content unpacked."""
+
+    path: Path
+    content: bytes
+
+
+def _read(folder: Path, name: str) -> _File:
+    paths = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
+    if not paths:
         raise DataError(f"{folder} has neither {name} nor {name}.gz; --data takes a folder with the four files of MNIST.")
+    if len(paths) > 1:  # nothing says that they are the same
+        raise DataError(f"{folder} has both {name} and {name}.gz; remove the one that is not meant.")
+    return _File(paths[0], _unpacked(paths[0]))
+
+
+def _unpacked(path: Path) -> bytes:
     content = path.read_bytes()
     if not content.startswith(_GZIP_MAGIC):
         return content
@@ -129,42 +143,40 @@ def _unpacked(folder: Path, name: str) -> bytes:
         raise DataError(f"{path} is damaged: {error}.") from None
 
 
-def read_idx(name: str, content: bytes, num_dimensions: int) -> NDArray[np.uint8]:
+def read_idx(path: Path, content: bytes, num_dimensions: int) -> NDArray[np.uint8]:
     """Read an array of unsigned bytes in IDX form (http://yann.lecun.com/exdb/mnist/, "File formats").
 
     Raises:
-        DataError: magic number, element type, dimensions or length are wrong; the message starts with `name`.
+        DataError: magic number, element type, dimensions or length are wrong; the message starts with `path`.
     """
+    if any(content[:2]):  # first, since of a page with an error that was saved in its place, nothing else is true
+        raise DataError(f"{path} is not an IDX file: it starts with 0x{content[:4].hex()}, not with two zero bytes.")
     header_bytes = 4 + 4 * num_dimensions
     if len(content) < header_bytes:
-        raise DataError(f"{name} is truncated: {len(content)} bytes, and its header alone has {header_bytes}.")
-    zeros, element_type, dimensions = struct.unpack_from(">HBB", content)
-    if zeros:
-        raise DataError(f"{name} is not an IDX file: it starts with 0x{content[:4].hex()}, not with two zero bytes.")
+        raise DataError(f"{path} is truncated: {len(content)} bytes, and its header alone has {header_bytes}.")
+    element_type, dimensions = struct.unpack_from(">2xBB", content)
     if element_type != _UNSIGNED_BYTE:
-        raise DataError(f"{name} has elements of type 0x{element_type:02x}; unsigned bytes (0x08) are expected.")
+        raise DataError(f"{path} has elements of type 0x{element_type:02x}; unsigned bytes (0x08) are expected.")
     if dimensions != num_dimensions:
-        raise DataError(f"{name} has {dimensions} dimensions; {num_dimensions} are expected.")
+        raise DataError(f"{path} has {dimensions} dimensions; {num_dimensions} are expected.")
     shape = struct.unpack_from(f">{num_dimensions}I", content, 4)
     expected_bytes = header_bytes + int(np.prod(shape, dtype=object))
     if len(content) != expected_bytes:
         wrong = "is truncated" if len(content) < expected_bytes else "has trailing bytes"
-        raise DataError(f"{name} {wrong}: {len(content):,} bytes, and its header {shape} says {expected_bytes:,}.")
+        raise DataError(f"{path} {wrong}: {len(content):,} bytes, and its header {shape} says {expected_bytes:,}.")
     return np.frombuffer(content, np.uint8, offset=header_bytes).reshape(shape)
 
 
-def _labelled_images(
-    files: dict[str, bytes], images_name: str, labels_name: str
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    images = read_idx(images_name, files[images_name], 3)
-    labels = read_idx(labels_name, files[labels_name], 1)
+def _labelled_images(images_file: _File, labels_file: _File) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    images = read_idx(*images_file, 3)
+    labels = read_idx(*labels_file, 1)
     if images.shape[1:] != IMAGE_SHAPE:
-        raise DataError(f"{images_name} has images of {images.shape[1]}×{images.shape[2]}; 28×28 are expected.")
+        raise DataError(f"{images_file.path} has images of {images.shape[1]}×{images.shape[2]}; 28×28 are expected.")
     if len(images) != len(labels):
-        raise DataError(f"{images_name} has {len(images):,} images, but {labels_name} has {len(labels):,} labels.")
+        raise DataError(f"{images_file.path} has {len(images):,} images, but {labels_file.path} has {len(labels):,} labels.")
     if not len(images):
-        raise DataError(f"{images_name} has no images.")
+        raise DataError(f"{images_file.path} has no images.")
     wrong = np.flatnonzero(labels >= NUM_CLASSES)
     if len(wrong):
-        raise DataError(f"{labels_name}: label {wrong[0]:,} is {labels[wrong[0]]}; labels are digits from 0 to 9.")
+        raise DataError(f"{labels_file.path}: label {wrong[0]:,} is {labels[wrong[0]]}; labels are digits from 0 to 9.")
     return images.reshape(-1, NUM_PIXELS), labels

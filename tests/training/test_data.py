@@ -1,4 +1,5 @@
 import gzip
+import re
 import shutil
 import struct
 import tracemalloc
@@ -57,11 +58,11 @@ def all_images(mnist: Mnist) -> list[np.ndarray]:
 
 def test_mnist_is_split_in_order_into_55000_and_5000_and_10000(mnist: Mnist):
     assert [len(split) for split in (mnist.train, mnist.validation, mnist.test)] == [55_000, 5_000, 10_000]
-    train_images, train_labels = read_idx("", unpacked(TRAIN_IMAGES), 3), read_idx("", unpacked(TRAIN_LABELS), 1)
+    train_images, train_labels = read_idx(Path(), unpacked(TRAIN_IMAGES), 3), read_idx(Path(), unpacked(TRAIN_LABELS), 1)
     assert np.array_equal(np.concatenate([mnist.train.images, mnist.validation.images]), train_images.reshape(-1, 784))
     assert np.array_equal(np.concatenate([mnist.train.labels, mnist.validation.labels]), train_labels)
-    assert np.array_equal(mnist.test.images, read_idx("", unpacked(TEST_IMAGES), 3).reshape(-1, 784))
-    assert np.array_equal(mnist.test.labels, read_idx("", unpacked(TEST_LABELS), 1))
+    assert np.array_equal(mnist.test.images, read_idx(Path(), unpacked(TEST_IMAGES), 3).reshape(-1, 784))
+    assert np.array_equal(mnist.test.labels, read_idx(Path(), unpacked(TEST_LABELS), 1))
 
 
 def test_mnist_is_known_by_its_checksums_and_other_data_is_not(mnist: Mnist, tiny_data: Path):
@@ -110,7 +111,8 @@ def test_a_data_set_of_another_size_is_split_by_the_same_share(tmp_path: Path, t
 
 
 def test_eleven_training_images_cannot_be_split(tmp_path: Path):
-    assert refusal_of(written(tmp_path, files_of(11))) == f"{TRAIN_IMAGES} has 11 images; 12 or more can be split."
+    sentence = refusal_of(written(tmp_path, files_of(11)))
+    assert sentence == f"{tmp_path / TRAIN_IMAGES} has 11 images; 12 or more can be split."
 
 
 SOUND = files_of()
@@ -119,6 +121,8 @@ DAMAGED = {
     "type": (TEST_LABELS, b"\0\0\x0d\x01" + SOUND[TEST_LABELS][4:], "type 0x0d; unsigned bytes (0x08)"),
     "dimensions": (TRAIN_IMAGES, SOUND[TRAIN_LABELS], "has 1 dimensions; 3 are expected"),
     "too many dimensions": (TRAIN_LABELS, SOUND[TRAIN_IMAGES], "has 3 dimensions; 1 are expected"),
+    "a page": (TRAIN_IMAGES, b"<html>\n", "is not an IDX file: it starts with 0x3c68746d, not with two zero bytes"),
+    "one byte": (TRAIN_IMAGES, b"<", "is not an IDX file: it starts with 0x3c"),
     "no bytes": (TEST_IMAGES, b"", "is truncated: 0 bytes, and its header alone has 16"),
     "header": (TEST_IMAGES, SOUND[TEST_IMAGES][:15], "is truncated: 15 bytes, and its header alone has 16"),
     "body": (TEST_IMAGES, SOUND[TEST_IMAGES][:-1], "is truncated: 3,935 bytes, and its header (5, 28, 28) says 3,936"),
@@ -127,9 +131,9 @@ DAMAGED = {
     "fewer": (
         TRAIN_LABELS,
         idx_bytes(np.zeros(23, np.uint8)),
-        f"{TRAIN_IMAGES} has 24 images, but {TRAIN_LABELS} has 23 labels",
+        f"{TRAIN_LABELS} has 23 labels",
     ),
-    "more": (TEST_IMAGES, idx_bytes(np.zeros((6, 28, 28), np.uint8)), f"has 6 images, but {TEST_LABELS} has 5 labels"),
+    "more": (TEST_IMAGES, idx_bytes(np.zeros((6, 28, 28), np.uint8)), f"{TEST_LABELS} has 5 labels"),
     "truncated gzip": (TRAIN_IMAGES, gzip.compress(SOUND[TRAIN_IMAGES])[:-20], "is truncated or damaged: "),
     "gzip of a wrong sum": (TEST_LABELS, gzip.compress(SOUND[TEST_LABELS])[:-8] + bytes(8), "is truncated or damaged: "),
     "gzip header only": (TEST_LABELS, b"\x1f\x8b", "is truncated or damaged: "),
@@ -140,20 +144,38 @@ DAMAGED = {
 @pytest.mark.parametrize(("name", "content", "wrong"), DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_file_is_refused_by_name_and_with_what_is_wrong(tmp_path: Path, name: str, content: bytes, wrong: str):
     sentence = refusal_of(written(tmp_path, SOUND | {name: content}))
-    assert name in sentence
+    assert str(tmp_path / name) in sentence
     assert wrong in sentence
+
+
+def test_a_damaged_file_in_gzip_is_named_as_it_lies_there(tmp_path: Path):
+    written(tmp_path, SOUND | {f"{TEST_LABELS}.gz": gzip.compress(b"<html>")})
+    (tmp_path / TEST_LABELS).unlink()
+    assert refusal_of(tmp_path).startswith(f"{tmp_path / TEST_LABELS}.gz is not an IDX file")
+
+
+def test_a_file_that_is_there_both_plain_and_as_gzip_is_refused(tmp_path: Path):
+    written(tmp_path, SOUND | {f"{TEST_LABELS}.gz": gzip.compress(SOUND[TEST_LABELS])})
+    assert refusal_of(tmp_path) == (
+        f"{tmp_path} has both {TEST_LABELS} and {TEST_LABELS}.gz; remove the one that is not meant."
+    )
+
+
+def test_the_readme_beside_the_files_has_their_checksums():
+    listed = re.findall(r"^([0-9a-f]{64})  (\S+)$", (BUNDLED_DATA / "README.md").read_text(), re.MULTILINE)
+    assert {name: sha256 for sha256, name in listed} == MNIST_SHA256
 
 
 def test_a_label_above_nine_is_refused_by_name_and_position(tmp_path: Path):
     labels = np.zeros(24, np.uint8)
     labels[[7, 9]] = 10, 255
     sentence = refusal_of(written(tmp_path, SOUND | {TRAIN_LABELS: idx_bytes(labels)}))
-    assert sentence == f"{TRAIN_LABELS}: label 7 is 10; labels are digits from 0 to 9."
+    assert sentence == f"{tmp_path / TRAIN_LABELS}: label 7 is 10; labels are digits from 0 to 9."
 
 
 @pytest.mark.parametrize(("sizes", "name"), [((0, 5), TRAIN_IMAGES), ((24, 0), TEST_IMAGES)])
 def test_a_set_without_images_is_refused(tmp_path: Path, sizes: tuple[int, int], name: str):
-    assert refusal_of(written(tmp_path, files_of(*sizes))) == f"{name} has no images."
+    assert refusal_of(written(tmp_path, files_of(*sizes))) == f"{tmp_path / name} has no images."
 
 
 @pytest.mark.parametrize("missing", MNIST_SHA256)
@@ -172,7 +194,7 @@ def test_a_header_that_claims_more_images_than_there_is_memory_allocates_nothing
     content = struct.pack(">HBB3I", 0, 8, 3, *shape) + bytes(784)
     tracemalloc.start()
     with pytest.raises(DataError, match=r"is truncated: 800 bytes") as refused:
-        read_idx("lies", content, 3)
+        read_idx(Path("lies"), content, 3)
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
     assert f"{16 + shape[0] * shape[1] * shape[2]:,}" in str(refused.value)
