@@ -18,12 +18,13 @@ setup: $(INSTALLED) ## set up .venv with everything that training, serving and d
 
 $(INSTALLED): requirements/dev.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(not (3, 11) <= v < (3, 14) and "Python 3.11 to 3.13 is needed, this is %d.%d; say which: make PYTHON=python3.11" % v)'
-	@echo "Setting up .venv (2.7 GB, about a minute) …"
+	@echo "Setting up .venv (2.7 GB, a minute or three) …"
 	@$(PYTHON) -m venv .venv
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
 serve: setup ## train and publish a model if the store has none, then serve it on PORT (3000)
+	@$(BIN)/python -c 'import socket, sys; s = socket.socket(); s.settimeout(1); sys.exit(s.connect_ex(("127.0.0.1", $(PORT))) == 0 and "Port $(PORT) is taken: stop what listens there, or choose another: make serve PORT=3001")'
 	@$(BIN)/python -m training --if-none
 	@$(BIN)/bentoml serve --port $(PORT)
 

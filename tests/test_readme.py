@@ -1,12 +1,16 @@
 """The README, executed: its commands run, its answers are those that come, its figures of contract are the code's."""
 
 import contextlib
+import http.server
 import json
 import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +28,23 @@ COMMANDS = "".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines
 SERVING, RECURSIVE = ["make serve", ".venv/bin/bentoml serve"], ["make test"]
 # These need a container engine: tests/containers runs what they run.
 CONTAINERS = [command for command in COMMANDS if command.startswith("docker ")]
+
+
+def write_stand_in_for_curl(folder: Path) -> Path:
+    stand_in = folder / "curl"
+    stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/curl.py "$@"\n')
+    stand_in.chmod(0o755)
+    return stand_in
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _curl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Put a stand-in for curl on PATH where there is none."""
+    with pytest.MonkeyPatch.context() as patch:
+        if shutil.which("curl") is None:
+            folder = write_stand_in_for_curl(tmp_path_factory.mktemp("bin")).parent
+            patch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +120,64 @@ def test_the_python_shown_runs(home: Path, address: str) -> None:
     for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
         code = block.replace("localhost:3000", address)
         subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_a_port_that_is_taken_is_said_in_a_sentence_and_before_any_training(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        finished = subprocess.run(
+            ["make", "serve", f"PORT={port}"],
+            cwd=ROOT,
+            env=os.environ | {"BENTOML_HOME": str(tmp_path)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert finished.returncode != 0
+    assert finished.stderr.startswith(f"Port {port} is taken: stop what listens there, or choose another: make serve PORT=")
+    assert "Traceback" not in finished.stderr
+    assert not (tmp_path / "models").exists()
+
+
+class Echo(http.server.BaseHTTPRequestHandler):
+    """Refuses every POST with its media type and its body, every boundary replaced."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["content-length"]))
+        content_type, _, boundary = self.headers["content-type"].partition("; boundary=")
+        self.send_response(400)
+        self.end_headers()
+        self.wfile.write(content_type.encode() + b"\n" + body.replace(boundary.encode() or b"\0", b"BOUNDARY"))
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 (so it is called there)
+        pass
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="there is no curl to compare with")
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["-d", "a=b"],
+        ["-H", "content-type: application/json", "-d", '{"images": []}'],
+        ["-H", "content-type: image/png", "--data-binary", "@FOLDER/digits.bin"],
+        ["-F", "first=@FOLDER/digits.bin", "-F", "second=words"],
+        ["-d", "@FOLDER/digits.bin", "-o", "FOLDER/output"],
+    ],
+    ids=lambda options: " ".join(options[:1] + options[-2:-1]),
+)
+def test_the_stand_in_for_curl_sends_and_shows_what_curl_does(tmp_path: Path, options: list[str]) -> None:
+    (tmp_path / "digits.bin").write_bytes(bytes(range(14, 256)))
+    server = http.server.HTTPServer(("127.0.0.1", 0), Echo)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    came = []
+    for curl in ("curl", str(write_stand_in_for_curl(tmp_path))):
+        words = [word.replace("FOLDER", str(tmp_path)) for word in options]
+        printed = subprocess.check_output([curl, "-s", f"127.0.0.1:{server.server_port}/", *words])
+        came.append((printed, (tmp_path / "output").read_bytes() if "-o" in options else b""))
+    server.shutdown()
+    came = [tuple(re.sub(rb"\r\nContent-Type: [^\r]*", b"", part) for part in parts) for parts in came]
+    assert came[0] == came[1]
+    assert any(came[0])
 
 
 def test_plain_bentoml_serve_works_after_make_serve(home: Path, address: str) -> None:
