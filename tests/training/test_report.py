@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from rich.console import Console
 
@@ -14,7 +15,15 @@ from training.data import read_mnist
 from training.evaluate import evaluate_probabilities
 from training.fit import History, fit
 from training.recipes import RECIPES
-from training.report import ProgressBar, draw_pictures, print_evaluation, summary, worst_confusions
+from training.report import (
+    ProgressBar,
+    _draw_confusion,
+    _draw_reliability,
+    draw_pictures,
+    print_evaluation,
+    summary,
+    worst_confusions,
+)
 
 PICTURES = ("weights.png", "confusion.png", "reliability.png", "learning_curve.png")
 HISTORY = History((0.9, 0.5), (0.7, 0.8), (0.8, 0.6), (0.75, 0.8))
@@ -98,6 +107,37 @@ def test_four_pictures_are_drawn_that_decode_and_are_not_blank(tmp_path: Path, r
         picture = imread(tmp_path / "pictures" / name)
         assert min(picture.shape[:2]) > 300
         assert picture[..., :3].std() > 0.05
+
+
+def contrast(one: str | tuple[float, ...], other: str | tuple[float, ...]) -> float:
+    """Return the contrast of two colours (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio), 1 to 21."""
+    linear = [
+        np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in map(np.array, (to_rgb(one), to_rgb(other)))
+    ]
+    dark, bright = sorted(float(channels @ (0.2126, 0.7152, 0.0722)) for channels in linear)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_every_count_in_the_confusion_matrix_can_be_read():
+    confusion = np.arange(100).reshape(10, 10)
+    (axes,) = _draw_confusion(confusion).axes
+    (picture,) = axes.images
+    shown = {text.get_text(): text for text in axes.texts}
+    for count in (each for each in confusion.flat if each % 11):  # 0, 11, 22, … are on the diagonal
+        ground = picture.cmap(picture.norm(count))
+        assert contrast(shown[str(count)].get_color(), ground) >= 4.5, count
+
+
+def test_no_line_joins_the_bins_of_the_reliability_diagram(evaluation: Evaluation):
+    upper = _draw_reliability(evaluation).axes[0]
+    assert [line.get_linestyle() for line in upper.lines if line.get_marker() == "o"] == ["None"]
+
+
+def test_nothing_touches_the_edge_of_a_picture(tmp_path: Path, evaluation: Evaluation):
+    draw_pictures(tmp_path, build_softmax_classifier(), HISTORY, evaluation)
+    for name in PICTURES:
+        picture = imread(tmp_path / name)[..., :3]
+        assert picture[:8].min() == picture[-8:].min() == picture[:, :8].min() == picture[:, -8:].min() == 1, name
 
 
 def test_the_same_run_draws_the_same_bytes(tmp_path: Path, evaluation: Evaluation):
