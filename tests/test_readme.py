@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -32,7 +33,8 @@ CONTAINERS = [command for command in COMMANDS if command.startswith("docker ")]
 
 def write_stand_in_for_curl(folder: Path) -> Path:
     stand_in = folder / "curl"
-    stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {ROOT}/tests/curl.py "$@"\n')
+    command = shlex.join([sys.executable, str(ROOT / "tests/curl.py")])
+    stand_in.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     stand_in.chmod(0o755)
     return stand_in
 
