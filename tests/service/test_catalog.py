@@ -183,6 +183,13 @@ def served_versions(server: Server) -> list[str]:
     return [dict(labels)["version"] for name, labels in scrape(server) if name == "digit_classifier_model_info"]
 
 
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come to pass"
+        time.sleep(0.1)
+
+
 def test_a_running_service_follows_a_publication_and_a_rollback_and_refuses_what_is_corrupt(home: Path) -> None:
     versions = home / "models" / MODEL_NAME
     first = (versions / "latest").read_text()
@@ -190,18 +197,18 @@ def test_a_running_service_follows_a_publication_and_a_rollback_and_refuses_what
         assert model_of(server) == f"{MODEL_NAME}:{first}"
         assert run_training(home, "--quiet", "--recipe", "sgd", "--epochs", "2", "--force").returncode == 0
         second = (versions / "latest").read_text()
-        time.sleep(2)
-        assert {model_of(server) for _ in range(20)} == {f"{MODEL_NAME}:{second}"}
+        until(lambda: {model_of(server) for _ in range(20)} == {f"{MODEL_NAME}:{second}"})  # both workers
         assert httpx.get(f"{server.url}/model").json()["version"] == second
         assert served_versions(server) == [second]
         assert run_training(home, "rollback").returncode == 0
-        print(f"rolled back after {wait_for(server, f'{MODEL_NAME}:{first}', 3):.2f} s, looking every 0.5 s")
+        print(f"rolled back after {wait_for(server, f'{MODEL_NAME}:{first}', 30):.2f} s, looking every 0.5 s")
         corrupt(versions / second)
         make_latest(versions, second)
-        time.sleep(2)
+        until(lambda: server.log.read_text().count("stays: ") == 2)  # once by each worker
         assert {model_of(server) for _ in range(20)} == {f"{MODEL_NAME}:{first}"}
         assert served_versions(server) == [first]
-        assert value(scrape(server), "versions_refused_total", flaw="changed") == 2  # once by each worker
+        assert value(scrape(server), "versions_refused_total", flaw="changed") == 2
+        time.sleep(1.5)  # looked at again, and not refused again
         assert server.log.read_text().count("stays: ") == 2
 
 
