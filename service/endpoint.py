@@ -103,7 +103,7 @@ class PredictEndpoint:
 
 
 class _Limit:
-    """Cancels what is awaited in the block after some seconds, as `asyncio.timeout` does, at a quarter of its 5 µs.
+    """Cancels what is awaited in the block after some seconds, as `asyncio.timeout` does, in less than half of its 4.4 µs.
 
     Raises:
         TimeoutError: the seconds were over.
