@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
+from matplotlib.typing import ColorType
 from rich.console import Console
 
 from models.card import Evaluation
@@ -109,7 +110,7 @@ def test_four_pictures_are_drawn_that_decode_and_are_not_blank(tmp_path: Path, r
         assert picture[..., :3].std() > 0.05
 
 
-def contrast(one: str | tuple[float, ...], other: str | tuple[float, ...]) -> float:
+def contrast(one: ColorType, other: ColorType) -> float:
     """Return the contrast of two colours (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio), 1 to 21."""
     linear = [
         np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in map(np.array, (to_rgb(one), to_rgb(other)))
@@ -124,7 +125,7 @@ def test_every_count_in_the_confusion_matrix_can_be_read():
     (picture,) = axes.images
     shown = {text.get_text(): text for text in axes.texts}
     for count in (each for each in confusion.flat if each % 11):  # 0, 11, 22, … are on the diagonal
-        ground = picture.cmap(picture.norm(count))
+        ground = tuple(picture.to_rgba(np.array([count]))[0])
         assert contrast(shown[str(count)].get_color(), ground) >= 4.5, count
 
 
