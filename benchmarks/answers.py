@@ -1,7 +1,6 @@
 """The right answers, from Keras itself, and the check of a server's answers against them."""
 
 from pathlib import Path
-from typing import Any
 
 import httpx
 import numpy as np
@@ -31,10 +30,13 @@ class NotOfferedError(Exception):
 
 def keras_probabilities(model_file: Path, images: Images) -> Probabilities:
     """Return what Keras computes for `images`; imports TensorFlow."""
-    from keras.saving import load_model
+    import keras
 
-    model: Any = load_model(model_file, compile=False)
-    return model.predict(images.astype(np.float32), verbose=0)
+    from training.evaluate import probabilities_of
+
+    classifier = keras.saving.load_model(model_file, compile=False)
+    assert isinstance(classifier, keras.Sequential)
+    return probabilities_of(classifier, images)
 
 
 def ask(url: str, form: Form, body: bytes, timeout_seconds: float) -> Probabilities:

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-import orjson
 import psutil
 
 from benchmarks import answers, processes, wrk
 from benchmarks.answers import NoAnswerError, NotOfferedError, Probabilities, WrongAnswerError
 from benchmarks.scenarios import FORMS, JSON, LOADS, MAX_IMAGES, Form, Images, Scenario
 from benchmarks.servers import Server
+from models.card import KERAS_FILE
+from models.digits import MODEL_NAME
+from service.answers import encode_bytes, encode_json
 from training.data import read_mnist
 
 CLIENT_CORE, SERVER_CORE = 0, 1
@@ -47,8 +49,8 @@ class Bench:
 @contextlib.contextmanager
 def prepared(home: Path) -> Iterator[Bench]:
     """Make ready what all servers are given; `home` is a BENTOML_HOME that holds a published model."""
-    versions = home / "models" / "digit-classifier"
-    model_file = versions / (versions / "latest").read_text().strip() / "model.keras"
+    versions = home / "models" / MODEL_NAME
+    model_file = versions / (versions / "latest").read_text().strip() / KERAS_FILE
     images = read_mnist().test.images[:MAX_IMAGES]
     with tempfile.TemporaryDirectory() as scratch:
         bench = Bench(home, Path(scratch), images, answers.keras_probabilities(model_file, images))
@@ -65,11 +67,10 @@ def write_constants(bench: Bench) -> None:
         for form in FORMS:
             size = len(bench.body(form, num_images))
             if form.accept == JSON.accept:
-                answer = {"model": "digit-classifier:0123456789abcdef", "digits": probabilities.argmax(axis=1)}
-                document = orjson.dumps(answer | {"probabilities": probabilities}, option=orjson.OPT_SERIALIZE_NUMPY)
+                document = encode_json(f"{MODEL_NAME}:0123456789abcdef", probabilities.argmax(axis=1), probabilities, None)
                 (folder / f"{size}.json").write_bytes(document)
             else:
-                (folder / f"{size}.raw").write_bytes(probabilities.tobytes())
+                (folder / f"{size}.raw").write_bytes(encode_bytes(probabilities))
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import bentoml
 import numpy as np
 import orjson
-from bentoml.exceptions import NotFound
 from pydantic import BaseModel, Field, ValidationError
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
@@ -64,9 +62,9 @@ def page_routes(catalog: Catalog) -> dict[str, Route]:
         return answer
 
     def picture(request: Request) -> Response:
-        card = catalog.served.card
-        path = _folder(card.tag) / PICTURES_FOLDER / Path(request.url.path).name
-        return FileResponse(path, headers={"X-Model-Version": card.version})
+        version = catalog.served
+        path = _folder(version) / PICTURES_FOLDER / Path(request.url.path).name
+        return FileResponse(path, headers={"X-Model-Version": version.card.version})
 
     single = {
         "/": _page,
@@ -101,13 +99,11 @@ def _file(request: Request) -> Response:
     return FileResponse(_WEB / Path(request.url.path).name, headers=_FILE_HEADERS)
 
 
-def _folder(tag: str) -> Path:
-    try:
-        return Path(bentoml.models.get(tag).path)
-    except NotFound:
-        raise Refusal(
-            404, "route", f"{tag}, which is served, is no longer in the store; publish or roll back to one that is."
-        ) from None
+def _folder(version: Version) -> Path:
+    if not version.folder.is_dir():
+        sentence = f"{version.tag}, which is served, is no longer in the store; publish or roll back to one that is."
+        raise Refusal(404, "route", sentence)
+    return version.folder
 
 
 @lru_cache(maxsize=2)
@@ -120,7 +116,7 @@ def weights_document(version: Version) -> bytes:
 @lru_cache(maxsize=2)
 def samples_document(version: Version) -> bytes:
     """Return the JSON of twenty golden digits: images (20, 784), labels (20,), digits answered (20,)."""
-    with np.load(_folder(version.tag) / GOLDEN_FILE, allow_pickle=False) as golden:
+    with np.load(_folder(version) / GOLDEN_FILE, allow_pickle=False) as golden:
         images, labels, digits = golden["images"], golden["labels"], golden["probabilities"].argmax(axis=1)
     chosen = _chosen_samples(labels, digits)
     document = {"model": version.tag, "images": images[chosen], "labels": labels[chosen], "digits": digits[chosen]}

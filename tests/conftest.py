@@ -19,9 +19,8 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
 
 from models.digits import MODEL_NAME
+from tests.serving import ROOT, Server, serving
 from training.data import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, Mnist, read_mnist
-
-ROOT = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="session")
@@ -88,3 +87,19 @@ def published_store(published_home: Path, versions_folder: Path) -> Path:
     """Give this process a store of its own with the published baseline, and return the folder of the versions."""
     shutil.copytree(published_home / "models" / MODEL_NAME, versions_folder)
     return versions_folder
+
+
+@pytest.fixture
+def home(published_home: Path, tmp_path: Path) -> Path:
+    """Return a BENTOML_HOME of the test's own with the published model in it."""
+    shutil.copytree(published_home / "models", tmp_path / "home" / "models")
+    return tmp_path / "home"
+
+
+@pytest.fixture(scope="session")
+def server(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a service that many tests share: one worker, default settings."""
+    home = tmp_path_factory.mktemp("serving")
+    shutil.copytree(published_home / "models", home / "models")
+    with serving(home) as running:
+        yield running

@@ -21,7 +21,7 @@ import pytest
 
 from service.settings import Settings
 from tests.conftest import ROOT
-from tests.service.conftest import free_port
+from tests.serving import free_port
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = "".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()

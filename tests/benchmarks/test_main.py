@@ -21,12 +21,6 @@ def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture
-def home(published_home: Path, tmp_path: Path) -> Path:
-    shutil.copytree(published_home / "models", tmp_path / "models")
-    return tmp_path
-
-
 @needs_wrk
 def test_a_quick_run_measures_this_service(home: Path) -> None:
     finished = run(home, "--quick")

@@ -1,14 +1,10 @@
 """Debian's Chromium over a real service. Every page must end without an error on its console or a request elsewhere."""
 
 import os
-import shutil
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
-
-from tests.service.conftest import Server, serving
 
 # The strokes of a seven and of a one, as shares of the paper's side.
 SEVEN = [[(0.28, 0.22), (0.5, 0.22), (0.74, 0.22), (0.66, 0.4), (0.56, 0.6), (0.48, 0.84)]]
@@ -24,21 +20,6 @@ DROP = """([id, bytes]) => {
 PHONE, DESKTOP = (360, 740), (1440, 900)
 
 OpenPage = Callable[..., Page]
-
-
-@pytest.fixture(scope="session")
-def server(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("browsing")
-    shutil.copytree(published_home / "models", home / "models")
-    with serving(home) as running:
-        yield running
-
-
-@pytest.fixture
-def home(published_home: Path, tmp_path: Path) -> Path:
-    """Return a BENTOML_HOME of the test's own with the published model in it."""
-    shutil.copytree(published_home / "models", tmp_path / "home" / "models")
-    return tmp_path / "home"
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,11 @@ import keras
 import numpy as np
 import pytest
 
-from models.card import KERAS_FILE, PARITY_TOLERANCE, ModelCard
+from models.card import PARITY_TOLERANCE, ModelCard
 from models.digits import INVERTED_HINT, MODEL_NAME, SCALED_HINT
-from tests.service.conftest import Server
+from tests.serving import Server
 from training.data import Mnist
 from training.evaluate import probabilities_of
-
-
-@pytest.fixture(scope="module")
-def version_folder(published_home: Path) -> Path:
-    versions = published_home / "models" / MODEL_NAME
-    return versions / (versions / "latest").read_text()
 
 
 def body(images: np.ndarray) -> bytes:
@@ -37,10 +31,8 @@ def test_the_answer_is_the_contracts(server: Server, version_folder: Path, digit
 
 
 def test_served_probabilities_are_those_of_keras_for_all_test_digits(
-    server: Server, version_folder: Path, mnist: Mnist
+    server: Server, version_folder: Path, classifier: keras.Sequential, mnist: Mnist
 ) -> None:
-    classifier = keras.saving.load_model(version_folder / KERAS_FILE, compile=False)
-    assert isinstance(classifier, keras.Sequential)
     expected = probabilities_of(classifier, mnist.test.images)
     answers = [server.predict(body(batch)).json() for batch in np.split(mnist.test.images, 10)]
     served = np.concatenate([answer["probabilities"] for answer in answers])

@@ -13,8 +13,9 @@ from models.card import CARD_FILE, GOLDEN_FILE, LITERT_FILE, WEIGHTS_FILE, Model
 from models.digits import MODEL_NAME
 from service.catalog import Catalog, CatalogError, find_version
 from tests.conftest import ROOT, run_training
-from tests.service.conftest import Server, copy_version, make_latest, serving
+from tests.service.conftest import copy_version, make_latest
 from tests.service.test_metrics import scrape, value
+from tests.serving import Server, serving
 
 SEVEN = (ROOT / "examples/seven.json").read_bytes()
 

@@ -17,8 +17,8 @@ from service.door import Door
 from service.drain import Drain
 from service.settings import Settings
 from tests.conftest import ROOT
-from tests.service.conftest import Server, serving
 from tests.service.test_metrics import scrape, value
+from tests.serving import Server, serving
 
 SEVEN = (ROOT / "examples/seven.json").read_bytes()
 

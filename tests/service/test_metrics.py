@@ -11,7 +11,7 @@ import httpx
 import numpy as np
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.service.conftest import Server, serving
+from tests.serving import Server, serving
 from training.data import Mnist
 
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]

@@ -9,7 +9,7 @@ import pytest
 from models.perceptron import learn_gate, learn_gate_with_hidden_layer
 from service.pages import PICTURES
 from tests.conftest import ROOT
-from tests.service.conftest import Server
+from tests.serving import Server
 from training.data import Mnist
 
 

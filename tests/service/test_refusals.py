@@ -6,7 +6,7 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.service.conftest import Server
+from tests.serving import Server
 
 FLAT = [0] * 784
 SQUARE = [[0] * 28] * 28

@@ -11,15 +11,13 @@ import httpx
 import pytest
 
 from models.card import ModelCard
-from models.digits import MODEL_NAME
 from service.wire import FORMS
 from tests.conftest import ROOT
-from tests.service.conftest import Server
+from tests.serving import Server
 
 
-def test_model_is_the_card_of_the_served_version(server: Server, published_home: Path) -> None:
-    versions = published_home / "models" / MODEL_NAME
-    card = ModelCard.read(versions / (versions / "latest").read_text())
+def test_model_is_the_card_of_the_served_version(server: Server, version_folder: Path) -> None:
+    card = ModelCard.read(version_folder)
     answer = httpx.get(f"{server.url}/model")
     assert ModelCard.model_validate_json(answer.content) == card
     assert answer.headers["x-model-version"] == card.version

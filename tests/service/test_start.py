@@ -13,7 +13,7 @@ import pytest
 
 from models.digits import MODEL_NAME
 from tests.conftest import ROOT, run_training
-from tests.service.conftest import Server, free_port, serving
+from tests.serving import Server, free_port, serving
 
 SEVEN = (ROOT / "examples/seven.json").read_bytes()
 
