@@ -1,6 +1,6 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup serve train test browser containers image up check bench lock
+.PHONY: help setup serve train test slow browser containers image up check bench lock
 
 PYTHON ?= python3
 PORT ?= 3000
@@ -33,6 +33,9 @@ train: setup ## train and publish a model; ARGS="--recipe sgd --seed 1"
 
 test: setup ## run the tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+slow: setup ## faults, floods and hostile input at length: about a quarter of an hour; ARGS="-s" shows the figures
+	@$(BIN)/python -m pytest -m slow $(ARGS)
 
 CHROMIUM ?= /usr/bin/chromium
 

@@ -31,6 +31,33 @@ class Server:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [int(pid) for pid in children if b"_bentoml_impl.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
+    def memory_kib(self) -> int:
+        """Return what all workers together hold in memory."""
+        return self._sum_of_status("VmRSS")
+
+    def peak_kib(self) -> int:
+        """Return the most that each worker ever held, or has since `forget_peak`, added up."""
+        return self._sum_of_status("VmHWM")
+
+    def forget_peak(self) -> None:
+        for pid in self.workers():
+            Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+    def threads(self) -> int:
+        return self._sum_of_status("Threads")
+
+    def open_files(self) -> int:
+        return sum(len(list(Path(f"/proc/{pid}/fd").iterdir())) for pid in self.workers())
+
+    def cpu_seconds(self) -> float:
+        """Return the processor time that the workers have taken so far."""
+        ticks = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13] for pid in self.workers()]
+        return sum(int(each) for pair in ticks for each in pair) / os.sysconf("SC_CLK_TCK")
+
+    def _sum_of_status(self, field: str) -> int:
+        lines = [line for pid in self.workers() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
+        return sum(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+
     def predict(self, content: bytes, content_type: str | None = "application/json") -> httpx.Response:
         headers = {"content-type": content_type} if content_type else {}
         return httpx.post(f"{self.url}/predict", content=content, headers=headers, timeout=30)
