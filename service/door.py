@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 
 from opentelemetry import trace
 from starlette.applications import Starlette
@@ -19,6 +18,8 @@ from service.batcher import Batcher
 from service.catalog import Catalog
 from service.drain import Drain
 from service.endpoint import PredictEndpoint
+from service.exchange import Exchange
+from service.keys import Keys
 from service.openapi import openapi_document
 from service.pages import page_routes
 from service.refusals import Refusal
@@ -40,6 +41,7 @@ class Door:
         self._app = app
         self._drain = drain
         self._catalog = catalog
+        self._keys = Keys(settings.api_keys, settings.open_metrics)
         self._docs = openapi_document(settings)
         routes = [
             Route("/predict", PredictEndpoint(catalog, batcher, settings), methods=["POST"]),
@@ -52,6 +54,7 @@ class Door:
         ]
         self._routes = {route.path: route for route in routes} | page_routes(catalog)
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
+        self._drained_seconds = settings.request_seconds
         self._is_traced = settings.tracing
         self._is_first = not (settings.access_log or settings.tracing)
 
@@ -60,29 +63,18 @@ class Door:
             if scope["type"] == "lifespan" and self._is_first:
                 self._move_to_the_front(scope["app"])
             return await self._app(scope, receive, send)
-        started = time.perf_counter()
-        status: int | None = None
-
-        async def send_noting_status(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-                if self._is_traced:
-                    message["headers"] = [*message["headers"], (b"x-request-id", _span_id())]
-            await send(message)
-
         route = self._routes.get(scope["path"])
         label = route.path if route else _NO_ROUTE
+        exchange = Exchange(receive, _naming_its_span(send) if self._is_traced else send, label, self._drained_seconds)
         try:
-            await self._answer_with_cors(scope, receive, send_noting_status)
+            await self._answer_with_cors(scope, exchange.receive, exchange.send)
         except Exception:
             # BentoML would let the client wait for `traffic.timeout` seconds if this were raised before the answer.
             logger.exception("a request failed", extra={"route": label})
-            if status is None:
-                await _refuse(_FAULT, scope, receive, send_noting_status)
+            if exchange.status is None:
+                await _refuse(_FAULT, scope, exchange.receive, exchange.send)
         finally:
-            # Where nothing was sent, BentoML's timeout has cancelled this and answers 504 itself.
-            metrics.count_request(label, status or 504, time.perf_counter() - started)
+            exchange.count()
 
     def _move_to_the_front(self, app: Starlette) -> None:
         """Let requests come here before they pass BentoML's middleware.
@@ -96,6 +88,7 @@ class Door:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = self._routes.get(scope["path"])
         try:
+            self._keys.check(scope["path"], scope["headers"])
             if route is None:
                 sentence = f"there is no {scope['path'][:80]}; send images to POST /predict, or see GET /docs.json."
                 raise Refusal(404, "route", sentence)
@@ -126,8 +119,14 @@ class Door:
         return JSONResponse(self._docs)
 
 
-def _span_id() -> bytes:
-    return b"%016x" % trace.get_current_span().get_span_context().span_id
+def _naming_its_span(send: Send) -> Send:
+    async def send_with_span(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            span = b"%016x" % trace.get_current_span().get_span_context().span_id
+            message["headers"] = [*message["headers"], (b"x-request-id", span)]
+        await send(message)
+
+    return send_with_span
 
 
 def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:

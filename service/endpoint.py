@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine
-from typing import Any, cast
+from typing import Any
 from urllib.parse import parse_qs
 
 import numpy as np
@@ -15,9 +15,11 @@ from service import metrics
 from service.answers import BYTES, answer_type, encode_bytes, encode_json, explain
 from service.batcher import Batcher, Computed, DeadlineError, QueueFullError
 from service.catalog import Catalog, Version
+from service.intake import Intake
 from service.memory import QuietMoment
-from service.refusals import CLIENT_LEFT, Refusal
+from service.refusals import CLIENT_LEFT, Refusal, busy
 from service.settings import Settings
+from service.slow_lane import SlowLane
 from service.wire import Form, decode, form_of
 
 # From here on, what a request leaves behind in memory is worth giving back.
@@ -31,24 +33,32 @@ class PredictEndpoint:
         self._catalog = catalog
         self._batcher = batcher
         self._settings = settings
+        self._intake = Intake(settings.max_body_bytes, settings.queue_bytes, settings.request_seconds)
+        self._slow_lane = SlowLane(settings.queue_seconds)
         self._quiet_moment = QuietMoment()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        content_type = headers.get(b"content-type", b"").decode("latin-1")
-        form = form_of(content_type)  # a type that cannot be read is refused before its body is
-        media_type = answer_type(headers.get(b"accept", b"").decode("latin-1"))
-        is_explained = _wants_explanation(scope["query_string"], media_type)
-        body = await self._complete_body(receive, int(headers.get(b"content-length", 0)))
-        version = self._catalog.served
+        announced = headers.get(b"content-length")
+        with self._intake.place(int(announced) if announced else None) as place:
+            # All that can be refused without the body is refused before it is read.
+            _check_coding(headers.get(b"content-encoding", b"identity"))
+            content_type = headers.get(b"content-type", b"").decode("latin-1")
+            form = form_of(content_type)
+            if form.is_slow and self._slow_lane.is_full():
+                raise busy("other pictures wait to be read")
+            media_type = answer_type(headers.get(b"accept", b"").decode("latin-1"))
+            is_explained = _wants_explanation(scope["query_string"], media_type)
+            body = await self._intake.read(receive, place)
+            version = self._catalog.served
 
-        began = time.perf_counter()
-        images = await self._decoded(form, body, content_type)
-        decoded = time.perf_counter()
-        computed = await self._computed(version, images, began, receive)
-        to_encode = time.perf_counter()
-        answer = _encoded(version, images, computed, media_type, is_explained)
-        encoded = time.perf_counter()
+            began = time.perf_counter()
+            images = await self._decoded(form, body, content_type)
+            decoded = time.perf_counter()
+            computed = await self._computed(version, images, began, receive)
+            to_encode = time.perf_counter()
+            answer = _encoded(version, images, computed, media_type, is_explained)
+            encoded = time.perf_counter()
 
         stages = (decoded - began, computed.queue_seconds, computed.compute_seconds, encoded - to_encode)
         metrics.count_stages(stages)
@@ -58,7 +68,7 @@ class PredictEndpoint:
         if len(body) > _LARGE_BYTES:
             self._quiet_moment.put_off()
         arguments = (form, body, content_type, self._settings.max_images)
-        return await asyncio.to_thread(decode, *arguments) if form.is_slow else decode(*arguments)
+        return await self._slow_lane.run(decode, *arguments) if form.is_slow else decode(*arguments)
 
     async def _computed(self, version: Version, images: NDArray[np.float32], began: float, receive: Receive) -> Computed:
         limit = self._settings.request_seconds
@@ -67,66 +77,17 @@ class PredictEndpoint:
             # Watching for a client that leaves costs more than the next turn of the event loop is away.
             return await (_unless_left(receive, answer) if self._batcher.will_wait() else answer)
         except QueueFullError:
-            sentence = f"{self._settings.queue_images:,} images wait already; send again in a second, or to another replica."
-            raise Refusal(429, "queue_full", sentence, {"Retry-After": "1"}) from None
+            raise busy(f"{self._settings.queue_images:,} images wait already") from None
         except DeadlineError:
             sentence = f"there was no answer within {limit:g} s; send again, or fewer images at a time."
             raise Refusal(504, "deadline", sentence) from None
 
-    async def _complete_body(self, receive: Receive, announced_bytes: int) -> bytes:
-        self._check_size(announced_bytes)
-        seconds = self._settings.request_seconds
-        try:
-            with _Limit(seconds):
-                return await self._body(receive)
-        except TimeoutError:
-            sentence = f"the body was not complete after {seconds:g} s; send it faster or in smaller requests."
-            raise Refusal(408, "slow_body", sentence) from None
 
-    async def _body(self, receive: Receive) -> bytes:
-        chunks, size, more = [], 0, True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise Refusal(CLIENT_LEFT, "client_left", "the client left before its body was complete.")
-            chunks.append(message.get("body", b""))
-            size += len(chunks[-1])
-            self._check_size(size)
-            more = message.get("more_body", False)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
-
-    def _check_size(self, size: int) -> None:
-        limit = self._settings.max_body_bytes
-        if size > limit:
-            sentence = f"the body has {size:,} bytes or more; send at most {limit:,}, in several requests."
-            raise Refusal(413, "too_many_bytes", sentence)
-
-
-class _Limit:
-    """Cancels what is awaited in the block after some seconds, as `asyncio.timeout` does, in less than half of its 4.4 µs.
-
-    Raises:
-        TimeoutError: the seconds were over.
-    """
-
-    def __init__(self, seconds: float) -> None:
-        self._timer = asyncio.get_running_loop().call_later(
-            seconds, self._cut, cast("asyncio.Task[Any]", asyncio.current_task())
-        )
-        self._is_over = False
-
-    def _cut(self, task: asyncio.Task[Any]) -> None:
-        self._is_over = True
-        task.cancel()
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self._timer.cancel()
-        if self._is_over and kind is asyncio.CancelledError:
-            cast("asyncio.Task[Any]", asyncio.current_task()).uncancel()
-            raise TimeoutError
+def _check_coding(coding: bytes) -> None:
+    if coding.strip().lower() != b"identity":
+        came = coding[:40].decode("latin-1")
+        sentence = f"Content-Encoding is {came}; send the body as it is, or pixels as {BYTES}, a quarter of the size of JSON."
+        raise Refusal(415, "media_type", sentence)
 
 
 def _wants_explanation(query: bytes, media_type: str) -> bool:

@@ -9,6 +9,15 @@ from opentelemetry import trace
 _PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+# What uvicorn says of bytes that are not HTTP, of offers to speak another protocol, and of connections that we cut:
+# anyone could fill a disk with these.
+_STRANGERS_DOING = ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket", "ASGI callable returned without")
+
+
+def _is_not_a_strangers_doing(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_STRANGERS_DOING)
+
+
 class TraceIds(logging.Filter):
     """Adds `trace_id` and `span_id`, as the W3C writes them, to what is logged while a traced request is answered."""
 
@@ -51,6 +60,7 @@ def configure_logs() -> None:
             "root": {"level": "INFO", "handlers": ["out"]},
         }
     )
+    logging.getLogger("uvicorn.error").addFilter(_is_not_a_strangers_doing)
     # Both say at INFO what BentoML says again.
     for chatty in ("uvicorn.error", "circus", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -54,10 +54,11 @@ def _get(description: str, media_type: str) -> dict[str, Any]:
 def _predict(settings: Settings) -> dict[str, Any]:
     refusals = {
         400: "The body is not what its media type says; the sentence names image and pixel.",
+        401: "No key or one that is not known, where keys are set.",
         408: f"The body was not complete after {settings.request_seconds:g} s.",
         413: f"More than {settings.max_body_bytes:,} bytes or {settings.max_images:,} images.",
-        415: f"The media type is none of: {', '.join(FORMS)}.",
-        429: f"{settings.queue_images:,} images wait for an answer already; try again after Retry-After seconds.",
+        415: f"The media type is none of: {', '.join(FORMS)}; or the body has a Content-Encoding.",
+        429: f"{settings.queue_images:,} images or {settings.queue_bytes:,} bytes wait; send again after Retry-After seconds.",
         500: "A fault of the service.",
         504: f"There was no answer within {settings.request_seconds:g} s.",
     }

@@ -16,6 +16,7 @@ Reason = Literal[
     "client_left",
     "route",
     "method",
+    "key",
     "fault",
 ]
 
@@ -32,6 +33,12 @@ class Refusal(Exception):
         self.status = status
         self.reason: Reason = reason
         self.headers = headers
+
+
+def busy(what_waits: str) -> Refusal:
+    """Return the refusal of a request that came when there was no room for it."""
+    sentence = f"{what_waits}; send again in a second, or to another replica."
+    return Refusal(429, "queue_full", sentence, {"Retry-After": "1"})
 
 
 def too_many_images(came: str, max_images: int) -> Refusal:

@@ -7,6 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from models.digits import MODEL_NAME
 
+_MIN_KEY_CHARACTERS = 16
+
 
 def _split(listed: object) -> object:
     return [each.strip() for each in listed.split(",")] if isinstance(listed, str) else listed
@@ -27,12 +29,22 @@ class Settings(BaseModel):
     max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="bytes in the body of one request")
     max_batch_images: int = Field(default=1024, ge=1, description="images in one call of the engine")
     queue_images: int = Field(default=8192, ge=1, description="images waiting for the engine; at least MAX_IMAGES")
+    queue_bytes: int = Field(
+        default=32 * 2**20, ge=1, description="bytes of bodies coming in, and waiting for an answer; at least MAX_BODY_BYTES"
+    )
+    queue_seconds: float = Field(
+        default=1, gt=0, description="seconds that pictures may wait to be read before new ones are refused"
+    )
     request_seconds: float = Field(
         default=10, gt=0, description="seconds from the complete body to the answer; and for the body to be complete"
     )
     drain_seconds: float = Field(default=0, ge=0, description="seconds of not being ready before SIGTERM stops a worker")
     access_log: bool = Field(default=False, description="log a line for each request")
     tracing: bool = Field(default=False, description="trace requests with OpenTelemetry")
+    api_keys: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+        default=(), repr=False, description="keys, separated by commas, one of which a request must bring"
+    )
+    open_metrics: bool = Field(default=False, description="answer /metrics without a key")
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=(), description="origins, separated by commas, whose pages may call the service; * for any"
     )
@@ -44,10 +56,19 @@ class Settings(BaseModel):
             raise ValueError(f"a tag like {MODEL_NAME}:latest is expected")
         return tag
 
+    @field_validator("api_keys")
+    @classmethod
+    def _are_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if any(len(key) < _MIN_KEY_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key for key in keys):
+            raise ValueError(f"each key has at least {_MIN_KEY_CHARACTERS} characters of ASCII without blanks")
+        return keys
+
     @model_validator(mode="after")
     def _a_request_fits_into_the_queue(self) -> Self:
         if self.queue_images < self.max_images:
             raise ValueError(f"QUEUE_IMAGES={self.queue_images} is less than MAX_IMAGES={self.max_images}")
+        if self.queue_bytes < self.max_body_bytes:
+            raise ValueError(f"QUEUE_BYTES={self.queue_bytes} is less than MAX_BODY_BYTES={self.max_body_bytes}")
         return self
 
     @classmethod
@@ -62,5 +83,8 @@ class Settings(BaseModel):
             return cls.model_validate(given)
         except ValidationError as error:
             first = error.errors()[0]
-            which = f"{str(first['loc'][0]).upper()}={first['input']}: " if first["loc"] else ""
+            name = str(first["loc"][0]) if first["loc"] else ""
+            # A key that is mistyped is not to be read in a log.
+            value = "…" if name == "api_keys" else first["input"]
+            which = f"{name.upper()}={value}: " if name else ""
             raise ValueError(f"{which}{first['msg'].removeprefix('Value error, ')}.") from None

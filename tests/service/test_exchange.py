@@ -1,0 +1,146 @@
+"""Answers that are sent before a body was read, to clients that go on sending: over raw sockets."""
+
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Iterator
+from http.client import HTTPResponse
+
+import httpx
+import pytest
+
+from tests.service.test_catalog import SEVEN
+from tests.service.test_metrics import scrape, value
+from tests.serving import Server, serving
+
+MIB = 2**20
+PATIENCE_SECONDS = 1.5
+
+
+def connect(server: Server) -> socket.socket:
+    url = httpx.URL(server.url)
+    connection = socket.create_connection((url.host, url.port or 80))
+    connection.settimeout(30)
+    return connection
+
+
+def head(path: str = "/predict", content_type: str = "application/json", **more: str | int) -> bytes:
+    headers = {"Host": "x", "Content-Type": content_type} | {name.replace("_", "-"): value for name, value in more.items()}
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    return "\r\n".join(lines).encode()
+
+
+def answer_on(connection: socket.socket) -> tuple[HTTPResponse, dict]:
+    answer = HTTPResponse(connection)
+    answer.begin()
+    return answer, json.loads(answer.read())
+
+
+def is_cut(connection: socket.socket) -> bool:
+    """Say whether the server closes the connection before long."""
+    try:
+        return connection.recv(1) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.fixture(scope="module")
+def impatient(tmp_path_factory: pytest.TempPathFactory, published_home) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("impatient")
+    (home / "models").symlink_to(published_home / "models")
+    with serving(home, REQUEST_SECONDS=str(PATIENCE_SECONDS), MAX_BODY_BYTES=str(MIB)) as server:
+        yield server
+
+
+REFUSED_AT_ONCE = {
+    413: {},
+    415: {"content_type": "text/plain"},
+    404: {"path": "/elsewhere"},
+}
+
+
+@pytest.mark.parametrize("status", REFUSED_AT_ONCE)
+def test_a_refusal_comes_before_the_body_and_leaves_the_connection_open(impatient: Server, status: int) -> None:
+    body = b" " * (MIB // 2 if status == 415 else 8 * MIB)
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length=len(body), **REFUSED_AT_ONCE[status]))
+        started = time.monotonic()
+        answer, error = answer_on(connection)
+        print(f"{status} after {1000 * (time.monotonic() - started):.1f} ms, before a byte of the body")
+        assert (answer.status, list(error)) == (status, ["error"])
+        assert answer.getheader("connection") is None
+        connection.sendall(body)
+        connection.sendall(head(Content_Length=len(SEVEN)) + SEVEN)
+        assert answer_on(connection)[1]["digits"] == [7]
+
+
+@pytest.mark.parametrize("status", REFUSED_AT_ONCE)
+def test_a_client_that_sends_all_and_then_reads_gets_the_refusal(impatient: Server, status: int) -> None:
+    body = b" " * (MIB // 2 if status == 415 else 32 * MIB)
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length=len(body), **REFUSED_AT_ONCE[status]))
+        connection.sendall(body)
+        assert answer_on(connection)[0].status == status
+        connection.sendall(head(Content_Length=len(SEVEN)) + SEVEN)
+        assert answer_on(connection)[1]["digits"] == [7]
+
+
+def test_a_body_in_chunks_that_becomes_too_large_is_refused_in_the_middle(impatient: Server) -> None:
+    chunk = b"%x\r\n" % MIB + b" " * MIB + b"\r\n"
+    with connect(impatient) as connection:
+        connection.sendall(head(Transfer_Encoding="chunked"))
+        for _ in range(16):
+            connection.sendall(chunk)
+        connection.sendall(b"0\r\n\r\n")
+        assert answer_on(connection)[0].status == 413
+        connection.sendall(head(Content_Length=len(SEVEN)) + SEVEN)
+        assert answer_on(connection)[1]["digits"] == [7]
+
+
+def test_the_connection_is_cut_after_64_mib_more(impatient: Server) -> None:
+    sent = 0
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length=2**40))
+        assert answer_on(connection)[0].status == 413
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            while sent < 1024 * MIB:
+                sent += connection.send(b" " * MIB)
+    print(f"cut after {sent / MIB:.0f} MiB, of which the sockets may hold some")
+    assert 64 * MIB <= sent <= 128 * MIB
+
+
+def test_the_connection_is_cut_when_the_rest_does_not_come(impatient: Server) -> None:
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length=2 * MIB))
+        assert answer_on(connection)[0].status == 413
+        started = time.monotonic()
+        assert is_cut(connection)
+        assert PATIENCE_SECONDS - 0.2 < time.monotonic() - started < PATIENCE_SECONDS + 2
+
+
+def test_a_slow_body_is_a_408_and_the_connection_is_cut(impatient: Server) -> None:
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length=100))
+        answer, _ = answer_on(connection)
+        assert (answer.status, answer.getheader("connection")) == (408, "close")
+        assert is_cut(connection)
+
+
+def test_a_client_that_asks_before_it_sends_is_told_not_to(impatient: Server) -> None:
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length=2 * MIB, Expect="100-continue"))
+        assert answer_on(connection)[0].status == 413
+
+
+def test_what_is_cut_or_thrown_away_is_counted_once_and_not_logged(impatient: Server) -> None:
+    refused = {"route": "/predict", "status": "413"}
+    before = value(scrape(impatient), "requests_total", **refused)
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length=2 * MIB))
+        answer_on(connection)
+        assert value(scrape(impatient), "requests_total", **refused) == before + 1
+        assert is_cut(connection)
+    assert value(scrape(impatient), "requests_total", **refused) == before + 1
+    lines = [json.loads(line)["message"] for line in impatient.log.read_text().splitlines()]
+    assert not [line for line in lines if "without completing" in line or "Invalid HTTP" in line]
