@@ -30,7 +30,7 @@ class Settings(BaseModel):
     max_batch_images: int = Field(default=1024, ge=1, description="images in one call of the engine")
     queue_images: int = Field(default=8192, ge=1, description="images waiting for the engine; at least MAX_IMAGES")
     queue_bytes: int = Field(
-        default=32 * 2**20, ge=1, description="bytes of bodies coming in, and waiting for an answer; at least MAX_BODY_BYTES"
+        default=32 * 2**20, ge=1, description="bytes of large bodies in hand, and again of small ones; at least MAX_BODY_BYTES"
     )
     queue_seconds: float = Field(
         default=1, gt=0, description="seconds that pictures may wait to be read before new ones are refused"
