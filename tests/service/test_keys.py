@@ -77,7 +77,7 @@ def test_no_key_is_in_the_log(guarded: Server) -> None:
 
 def test_the_page_says_what_it_may_do(server: Server) -> None:
     headers = httpx.get(f"{server.url}/").headers
-    assert "default-src 'self'" in headers["content-security-policy"]
+    assert "default-src 'none'" in headers["content-security-policy"]
     assert "frame-ancestors 'none'" in headers["content-security-policy"]
     assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
 
