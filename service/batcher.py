@@ -5,6 +5,7 @@ import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +41,10 @@ class _Rider:
     answer: asyncio.Future[Computed]
     arrived: float
 
-    def expire(self) -> None:
-        if not self.answer.done():
-            self.answer.set_exception(DeadlineError())
+
+def _expire(waiting: asyncio.Future[Any]) -> None:
+    if not waiting.done():
+        waiting.set_exception(DeadlineError())
 
 
 class Batcher:
@@ -59,12 +61,44 @@ class Batcher:
         self._queued_images = 0
         self._is_working = False
         self._worker: asyncio.Task[None] | None = None
+        self._at_the_gate: deque[tuple[int, asyncio.Future[None]]] = deque()
         # One thread, because a LiteRT interpreter is for one thread at a time; started by the first large batch.
         self._thread = ThreadPoolExecutor(1, "engine")
 
     def will_wait(self) -> bool:
         """Say whether a request would wait for more than the next turn of the event loop."""
-        return self._is_working or self._queued_images > self._max_batch_images
+        return self._is_working or not self.has_room()
+
+    def has_room(self) -> bool:
+        """Say whether less than a batch waits, so that what is parsed now will be computed soon."""
+        return self._queued_images < self._max_batch_images and not self._at_the_gate
+
+    async def room(self, num_images: int, seconds: float) -> None:
+        """Wait, behind those who came before, until there is room for about `num_images` images.
+
+        Raises:
+            DeadlineError: `seconds` have passed.
+        """
+        loop = asyncio.get_running_loop()
+        gate: asyncio.Future[None] = loop.create_future()
+        self._at_the_gate.append((num_images, gate))
+        deadline = loop.call_later(seconds, _expire, gate)
+        try:
+            await gate
+        except BaseException:
+            self.let_in()
+            raise
+        finally:
+            deadline.cancel()
+
+    def let_in(self) -> None:
+        """Let go on, in order, as many as there is room for. To be called where one that had gone on submits nothing."""
+        room = self._max_batch_images - self._queued_images
+        while self._at_the_gate and room > 0:
+            num_images, gate = self._at_the_gate.popleft()
+            if not gate.done():  # its client is still there, and its time not over
+                gate.set_result(None)
+                room -= num_images
 
     async def submit(self, engine: Engine, images: NDArray[np.float32], seconds: float) -> Computed:
         """Return what `engine` computes for checked `images` (N, 784). Cancelling takes them out of the queue.
@@ -88,7 +122,7 @@ class Batcher:
         self._queued_images += len(images)
         if self._worker is None:
             self._worker = loop.create_task(self._work())
-        deadline = loop.call_later(seconds, rider.expire)
+        deadline = loop.call_later(seconds, _expire, rider.answer)
         try:
             return await rider.answer
         finally:
@@ -99,6 +133,7 @@ class Batcher:
 
     async def _work(self) -> None:
         while riders := self._next_batch():
+            self.let_in()
             engine, images = riders[0].engine, _stacked(riders)
             started = time.perf_counter()
             try:

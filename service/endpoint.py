@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from starlette.types import Receive, Scope, Send
 
-from models.digits import hint_about
+from models.digits import NUM_PIXELS, hint_about
 from service import metrics
 from service.answers import BYTES, answer_type, encode_bytes, encode_json, explain
 from service.batcher import Batcher, Computed, DeadlineError, QueueFullError
@@ -24,6 +24,8 @@ from service.wire import Form, decode, form_of
 
 # From here on, what a request leaves behind in memory is worth giving back.
 _LARGE_BYTES = 2**20
+
+_Answered = tuple[NDArray[np.float32], Computed, tuple[float, float]]
 
 
 class PredictEndpoint:
@@ -51,36 +53,44 @@ class PredictEndpoint:
             is_explained = _wants_explanation(scope["query_string"], media_type)
             body = await self._intake.read(receive, place)
             version = self._catalog.served
-
-            began = time.perf_counter()
-            images = await self._decoded(form, body, content_type)
-            decoded = time.perf_counter()
-            computed = await self._computed(version, images, began, receive)
+            computing = self._computed(version, form, body, content_type)
+            # Watching for a client that leaves costs more than the next turn of the event loop is away.
+            will_wait = form.is_slow or self._batcher.will_wait()
+            images, computed, waited = await (_unless_left(receive, computing) if will_wait else computing)
             to_encode = time.perf_counter()
             answer = _encoded(version, images, computed, media_type, is_explained)
-            encoded = time.perf_counter()
 
-        stages = (decoded - began, computed.queue_seconds, computed.compute_seconds, encoded - to_encode)
+        stages = (*waited, computed.compute_seconds, time.perf_counter() - to_encode)
         metrics.count_stages(stages)
         await _send(send, answer, media_type, version, stages)
 
-    async def _decoded(self, form: Form, body: bytes, content_type: str) -> NDArray[np.float32]:
-        if len(body) > _LARGE_BYTES:
-            self._quiet_moment.put_off()
-        arguments = (form, body, content_type, self._settings.max_images)
-        return await self._slow_lane.run(decode, *arguments) if form.is_slow else decode(*arguments)
-
-    async def _computed(self, version: Version, images: NDArray[np.float32], began: float, receive: Receive) -> Computed:
-        limit = self._settings.request_seconds
-        answer = self._batcher.submit(version.engine, images, limit - (time.perf_counter() - began))
+    async def _computed(self, version: Version, form: Form, body: bytes, content_type: str) -> _Answered:
+        """Return the images, what the engine answered, and the seconds that parsing and the queue took."""
+        limit, complete = self._settings.request_seconds, time.perf_counter()
         try:
-            # Watching for a client that leaves costs more than the next turn of the event loop is away.
-            return await (_unless_left(receive, answer) if self._batcher.will_wait() else answer)
+            if not (form.is_slow or self._batcher.has_room()):
+                # What is not parsed yet takes the least memory, and is computed no later for it.
+                await self._batcher.room(len(body) // NUM_PIXELS, limit)
+            began = time.perf_counter()
+            images = await self._decoded(form, body, content_type)
+            decoded = time.perf_counter()
+            computed = await self._batcher.submit(version.engine, images, limit - (decoded - complete))
         except QueueFullError:
             raise busy(f"{self._settings.queue_images:,} images wait already") from None
         except DeadlineError:
             sentence = f"there was no answer within {limit:g} s; send again, or fewer images at a time."
             raise Refusal(504, "deadline", sentence) from None
+        return images, computed, (decoded - began, computed.queue_seconds + began - complete)
+
+    async def _decoded(self, form: Form, body: bytes, content_type: str) -> NDArray[np.float32]:
+        if len(body) > _LARGE_BYTES:
+            self._quiet_moment.put_off()
+        arguments = (form, body, content_type, self._settings.max_images)
+        try:
+            return await self._slow_lane.run(decode, *arguments) if form.is_slow else decode(*arguments)
+        except BaseException:
+            self._batcher.let_in()
+            raise
 
 
 def _check_coding(coding: bytes) -> None:
@@ -102,7 +112,7 @@ def _wants_explanation(query: bytes, media_type: str) -> bool:
     return choice == "true"
 
 
-async def _unless_left(receive: Receive, answer: Coroutine[Any, Any, Computed]) -> Computed:
+async def _unless_left(receive: Receive, answer: Coroutine[Any, Any, _Answered]) -> _Answered:
     """Wait for `answer`, but no longer than the client does.
 
     Raises:

@@ -288,3 +288,77 @@ def test_a_million_images_in_requests_of_any_size_are_never_mixed_up() -> None:
     assert sum(map(len, recorder.batches)) == total
     assert max(map(len, recorder.batches)) <= 512
     assert any(len(batch) > 1 for batch in recorder.batches)
+
+
+async def come(batcher: Batcher, recorder: Recorder, number: int, seconds: float = SECONDS) -> Computed:
+    """Ask for one image as an endpoint does: wait for room, and only then make an array of the body."""
+    if not batcher.has_room():
+        await batcher.room(1, seconds)
+    return await batcher.submit(recorder.engine, images(number), SECONDS)
+
+
+async def fill(batcher: Batcher, recorder: Recorder) -> list[asyncio.Task[Computed]]:
+    """Let the engine work and a whole batch, of two images, wait behind that."""
+    tasks = [asyncio.create_task(come(batcher, recorder, 1)), asyncio.create_task(come(batcher, recorder, 2))]
+    await asyncio.wrap_future(recorder.running)
+    tasks += [asyncio.create_task(come(batcher, recorder, number)) for number in (3, 4)]
+    await asyncio.sleep(0)
+    assert not batcher.has_room()
+    return tasks
+
+
+def test_while_a_whole_batch_waits_the_next_bodies_wait_unparsed_and_come_in_in_order() -> None:
+    recorder = Recorder(max_inline_images=1)
+
+    async def scenario() -> None:
+        batcher = Batcher(2, 4)  # with all ten in the queue it would be full
+        tasks = [*await fill(batcher, recorder), *(asyncio.create_task(come(batcher, recorder, n)) for n in range(5, 11))]
+        await asyncio.sleep(0.01)
+        recorder.may_go_on.set()
+        assert [numbers_of(each) for each in await asyncio.gather(*tasks)] == [[n] for n in range(1, 11)]
+        assert batcher.has_room()
+
+    run(scenario)
+    assert recorder.batches == [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]
+
+
+def test_one_that_was_let_in_and_submits_nothing_makes_room_for_the_next() -> None:
+    recorder = Recorder(max_inline_images=1)
+
+    async def come_with_a_bad_body(batcher: Batcher) -> None:
+        await batcher.room(2, SECONDS)
+        batcher.let_in()
+
+    async def scenario() -> None:
+        batcher = Batcher(2, 4)
+        tasks = await fill(batcher, recorder)
+        bad = [asyncio.create_task(come_with_a_bad_body(batcher)) for _ in range(20)]
+        await asyncio.sleep(0)
+        good = asyncio.create_task(come(batcher, recorder, 9))
+        await asyncio.sleep(0.01)
+        recorder.may_go_on.set()
+        await asyncio.gather(*tasks, *bad)
+        assert numbers_of(await good) == [9]
+
+    run(scenario)
+
+
+def test_who_waits_for_room_past_the_deadline_or_leaves_stands_in_nobodys_way() -> None:
+    recorder = Recorder(max_inline_images=1)
+
+    async def scenario() -> None:
+        batcher = Batcher(2, 4)
+        tasks = await fill(batcher, recorder)
+        late, leaving = asyncio.create_task(come(batcher, recorder, 5, 0.01)), asyncio.create_task(come(batcher, recorder, 6))
+        await asyncio.sleep(0)
+        good = asyncio.create_task(come(batcher, recorder, 7))
+        await asyncio.sleep(0)
+        leaving.cancel()
+        with pytest.raises(DeadlineError):
+            await late
+        recorder.may_go_on.set()
+        assert numbers_of(await good) == [7]
+        await asyncio.gather(*tasks)
+
+    run(scenario)
+    assert recorder.batches == [[1, 2], [3, 4], [7]]

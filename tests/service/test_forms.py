@@ -165,8 +165,8 @@ def test_server_timing_says_where_the_time_went(server: Server, digit: np.ndarra
         assert float(milliseconds) == pytest.approx(1000 * counted, abs=0.001)
 
 
-def test_a_full_queue_is_a_429_that_says_when_to_come_again(home: Path, mnist: Mnist) -> None:
-    with serving(home, MAX_IMAGES="8", QUEUE_IMAGES="8", MAX_BATCH_IMAGES="8") as server:
+def test_bodies_that_wait_beyond_the_bound_are_a_429_that_says_when_to_come_again(home: Path, mnist: Mnist) -> None:
+    with serving(home, MAX_BATCH_IMAGES="8", MAX_BODY_BYTES="6272", QUEUE_BYTES="62720") as server:
         request = (
             b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream\r\ncontent-length: 6272\r\n\r\n"
             + mnist.test.images[:8].tobytes()
