@@ -20,6 +20,7 @@ from benchmarks import alone, wrk
 from benchmarks.answers import WrongAnswerError
 from benchmarks.bench import CLIENT_CORE, SERVER_CORE, prepared
 from benchmarks.compare import compare
+from benchmarks.overload import overload
 from benchmarks.report import Options
 from benchmarks.scenarios import MAX_IMAGES, all_scenarios
 from benchmarks.servers import OURS, SERVERS, Server
@@ -33,6 +34,7 @@ REPORTS = {
     "start": alone.start,
     "memory": alone.memory,
     "soak": alone.soak,
+    "overload": overload,
 }
 
 

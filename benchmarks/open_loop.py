@@ -34,10 +34,16 @@ class Tally:
         return float(np.percentile(seconds, percent)) if seconds else float("nan")
 
 
-def request_of(content_type: str, body: bytes, path: str = "/predict") -> bytes:
+def request_of(content_type: str, body: bytes, accept: str = "*/*", path: str = "/predict") -> bytes:
     """Return the bytes of a POST request."""
-    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\nContent-Length: {len(body)}\r\n\r\n"
-    return head.encode() + body
+    lines = (
+        f"POST {path} HTTP/1.1",
+        "Host: x",
+        f"Content-Type: {content_type}",
+        f"Accept: {accept}",
+        f"Content-Length: {len(body)}",
+    )
+    return "\r\n".join((*lines, "", "")).encode() + body
 
 
 class _Client(asyncio.Protocol):
@@ -70,7 +76,7 @@ class _Client(asyncio.Protocol):
         if self._transport.get_write_buffer_size():
             self._transport.abort()  # as curl, Go and browsers do: what is refused need not be sent to its end
         elif retry := head.lower().partition(b"retry-after: ")[2].partition(b"\r\n")[0]:
-            asyncio.get_running_loop().call_later(int(retry), self._crowd.free.append, self)
+            self._crowd.let_rest(self, int(retry))
         else:
             self._crowd.free.append(self)
 
@@ -78,6 +84,7 @@ class _Client(asyncio.Protocol):
         self._crowd.open -= 1
         with contextlib.suppress(ValueError):
             self._crowd.free.remove(self)
+        self._crowd.resting.discard(self)
         if self._due is not None:
             self._crowd.tally.seconds[BROKEN].append(time.perf_counter() - self._due)
 
@@ -92,6 +99,7 @@ class _Crowd:
     def __init__(self, url: str, request: bytes) -> None:
         self.tally = Tally()
         self.free: collections.deque[_Client] = collections.deque()
+        self.resting: set[_Client] = set()
         self.open = 0
         address = urlsplit(url)
         self._address = (address.hostname or "localhost", address.port or 80)
@@ -119,12 +127,22 @@ class _Crowd:
             self.open -= 1
             self.tally.seconds[BROKEN].append(time.perf_counter() - due)
 
+    def let_rest(self, client: _Client, seconds: float) -> None:
+        """Let `client` come again in `seconds`, as it was told."""
+        self.resting.add(client)
+        asyncio.get_running_loop().call_later(seconds, self._wake, client)
+
+    def _wake(self, client: _Client) -> None:
+        if client in self.resting:
+            self.resting.remove(client)
+            self.free.append(client)
+
     async def finish(self) -> None:
         """Wait for what is still to be answered, and let all clients go."""
         until = time.perf_counter() + _PATIENCE_SECONDS
-        while self.open > len(self.free) and time.perf_counter() < until:  # noqa: ASYNC110 - two numbers, and no hurry
+        while self.open > len(self.free) + len(self.resting) and time.perf_counter() < until:  # noqa: ASYNC110 - no hurry
             await asyncio.sleep(0.01)
-        for client in list(self.free):
+        for client in [*self.free, *self.resting]:
             client.leave()
 
 

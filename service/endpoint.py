@@ -22,7 +22,7 @@ from service.settings import Settings
 from service.slow_lane import SlowLane
 from service.wire import Form, decode, form_of
 
-# From here on, what a request leaves behind in memory is worth giving back.
+# From here on, what bodies in hand leave behind in memory is worth giving back.
 _LARGE_BYTES = 2**20
 
 _Answered = tuple[NDArray[np.float32], Computed, tuple[float, float]]
@@ -83,7 +83,7 @@ class PredictEndpoint:
         return images, computed, (decoded - began, computed.queue_seconds + began - complete)
 
     async def _decoded(self, form: Form, body: bytes, content_type: str) -> NDArray[np.float32]:
-        if len(body) > _LARGE_BYTES:
+        if self._intake.bytes_in_hand > _LARGE_BYTES:
             self._quiet_moment.put_off()
         arguments = (form, body, content_type, self._settings.max_images)
         try:

@@ -64,6 +64,10 @@ class Intake:
         self._seconds = seconds
         self._small, self._large = _Room(queue_bytes), _Room(queue_bytes)
 
+    @property
+    def bytes_in_hand(self) -> int:
+        return self._small.taken + self._large.taken
+
     def place(self, announced: int | None) -> Place:
         """Return a place for a body of `announced` bytes, None for one in chunks, to be held until it is answered.
 

@@ -14,6 +14,7 @@ from service.catalog import Catalog, CatalogError, find_version
 from service.door import Door
 from service.drain import Drain
 from service.engine import NoGpuError, require_gpu
+from service.listening import accept_all_that_wait
 from service.logs import configure_logs
 from service.memory import freeze_start_up_heap, keep_freed_memory
 from service.settings import Settings
@@ -51,6 +52,7 @@ class DigitClassifier:
         keep_freed_memory()
         CATALOG.load()
         DRAIN.begin_on_sigterm()
+        accept_all_that_wait(asyncio.get_running_loop())
         # Held here, because the event loop holds its tasks only weakly.
         self._watching = asyncio.get_running_loop().create_task(CATALOG.watch(SETTINGS.reload_seconds))
         freeze_start_up_heap()

@@ -49,6 +49,7 @@ ORDER = {
         "pages",
         "openapi",
         "drain",
+        "listening",
         "exchange",
         "keys",
         "door",
