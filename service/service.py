@@ -16,6 +16,7 @@ from service.drain import Drain
 from service.engine import NoGpuError, require_gpu
 from service.logs import configure_logs
 from service.memory import freeze_start_up_heap, keep_freed_memory
+from service.open_files import raise_open_files_limit
 from service.settings import Settings
 
 
@@ -49,6 +50,7 @@ class DigitClassifier:
     def __init__(self) -> None:
         configure_logs()
         keep_freed_memory()
+        raise_open_files_limit()
         CATALOG.load()
         DRAIN.begin_on_sigterm()
         # Held here, because the event loop holds its tasks only weakly.
