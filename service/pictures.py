@@ -21,7 +21,7 @@ from models.digits import IMAGE_SHAPE, MAX_PIXEL
 Ink = NDArray[np.float32]
 """Shape (height, width): how far a pixel stands out from the ground, from 0."""
 
-# A camera's 12 megapixels fit; decoded, at up to 4 bytes a pixel, the most take 64 MiB.
+# A camera's 12 megapixels fit. The worst PNG of so many takes 176 MiB while it is read, a camera's JPEG 6.
 MAX_PICTURE_PIXELS = 2**24
 # Reads of a JPEG, chunks of a PNG: a camera's have a few thousand; stray bytes and empty chunks come one by one.
 MAX_PIECES = 50_000
@@ -94,8 +94,6 @@ def _opened(body: bytes) -> ImageFile:
     if not body.startswith((_PNG, _JPEG)):
         came = f"starts with {body[:8].hex(' ')}, as neither PNG nor JPEG does" if body else "is empty"
         raise ValueError(f"the picture {came}; send one PNG or JPEG of a handwritten digit.")
-    if body.startswith(_JPEG) and body.count(_START_OF_SCAN) > MAX_JPEG_SCANS:
-        raise ValueError(f"the JPEG has more than {MAX_JPEG_SCANS} scans; save it anew as a baseline JPEG or as PNG.")
     with _broken_is_said():
         # These classes and not Image.open(): it would take a preview inside a photo for an animation, and warn of sizes.
         picture = JpegImageFile(_Pieces(body)) if body.startswith(_JPEG) else PngImageFile(_Pieces(_checked_png(body)))
@@ -104,6 +102,9 @@ def _opened(body: bytes) -> ImageFile:
         raise ValueError(
             f"the picture has {width:,}×{height:,} pixels; send at most {MAX_PICTURE_PIXELS:,}: a smaller copy will do."
         )
+    # Only there: the film that some phones append to a photo has the same two bytes here and there.
+    if "progressive" in picture.info and body.count(_START_OF_SCAN) > MAX_JPEG_SCANS:
+        raise ValueError(f"the JPEG has more than {MAX_JPEG_SCANS} scans; save it anew as a baseline JPEG or as PNG.")
     frames = getattr(picture, "n_frames", 1)
     if frames > 1:
         raise ValueError(f"the picture is animated ({frames} frames); send a still one: one picture, one digit.")
@@ -187,19 +188,24 @@ def _box(ink: Ink) -> tuple[int, int, int, int]:
 
 
 def _above_ground(grey: Image.Image) -> Ink:
+    """Return what stands out from the ground that the border shows, be it lighter or darker, with the noise taken off."""
     pixels = np.asarray(grey, np.float32)
     border = np.concatenate((pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]))
     level = np.median(border)
-    is_flat = np.median(np.abs(border - level)) <= FLAT_SPREAD
-    # Where the light is uneven, what is ink differs from its surroundings.
-    around = level if is_flat else np.asarray(grey.filter(ImageFilter.GaussianBlur(max(grey.size) / 4)), np.float32)
-    difference = pixels - around
-    is_dark = difference.max() < -difference.min()
-    if is_flat:
-        ink = -difference if is_dark else difference
-    else:
-        light = ImageOps.invert(grey) if is_dark else grey
-        ink = np.asarray(light, np.float32) - _ground(light)
+    if np.median(np.abs(border - level)) <= FLAT_SPREAD:
+        ink = pixels - level
+        return _without_noise(-ink if _is_dark(ink) else ink)
+    # Where the light is uneven, ink is what differs from its surroundings.
+    around = np.asarray(grey.filter(ImageFilter.GaussianBlur(max(grey.size) / 4)), np.float32)
+    light = ImageOps.invert(grey) if _is_dark(pixels - around) else grey
+    return _without_noise(np.asarray(light, np.float32) - _ground(light))
+
+
+def _is_dark(difference: NDArray[np.float32]) -> bool:
+    return bool(-difference.min() > difference.max())
+
+
+def _without_noise(ink: Ink) -> Ink:
     full = ink.max()
     ground = ink[ink <= full / 2]
     floor = np.median(ground)
@@ -227,6 +233,7 @@ def _fitted(ink: Ink) -> NDArray[np.uint8]:
     """Return `ink` as grey levels, its longer side `INK_SIZE`."""
     scale = INK_SIZE / max(ink.shape)
     size = [max(1, round(length * scale)) for length in reversed(ink.shape)]
+    # Pillow widens the filter to take in every pixel when it makes smaller, so that fine strokes fade and do not vanish.
     fitted = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.BICUBIC))
     # The strokes of MNIST are saturated: most of what is more ink than ground is at 253 to 255.
     full = np.percentile(fitted[fitted >= fitted.max() / 2], 75)
@@ -236,12 +243,11 @@ def _fitted(ink: Ink) -> NDArray[np.uint8]:
 def _centred(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return `digit` in 28×28 with its centre of mass at `CENTRE`, or as near as its ink leaves room."""
     image = np.zeros(IMAGE_SHAPE, np.uint8)
-    top, left = (
-        min(
-            max(math.ceil(CENTRE - 0.5 - np.average(np.arange(length), weights=digit.sum(1 - axis))), 0),
-            IMAGE_SHAPE[axis] - length,
-        )
-        for axis, length in enumerate(digit.shape)
-    )
+    top, left = (_start(digit.sum(axis=1 - axis), IMAGE_SHAPE[axis]) for axis in (0, 1))
     image[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
     return image
+
+
+def _start(mass: NDArray[np.uint64], room: int) -> int:
+    first = math.ceil(CENTRE - 0.5 - np.average(np.arange(len(mass)), weights=mass))
+    return min(max(first, 0), room - len(mass))
