@@ -38,6 +38,7 @@ ORDER = {
         "engine",
         "catalog",
         "batcher",
+        "picture_files",
         "pictures",
         "json_strict",
         "json_images",

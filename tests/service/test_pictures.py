@@ -17,7 +17,8 @@ from PIL import Image
 
 from models.exported import Graph, load_litert
 from service.catalog import find_version
-from service.pictures import MAX_JPEG_SCANS, MAX_PICTURE_PIXELS, MAX_PIECES, read_picture
+from service.picture_files import MAX_JPEG_SCANS, MAX_PICTURE_PIXELS, MAX_PIECES
+from service.pictures import read_picture
 from tests.conftest import ROOT
 from training.data import Mnist
 
