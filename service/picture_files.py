@@ -10,7 +10,7 @@ import threading
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from typing import cast
 
 import numpy as np
@@ -20,6 +20,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from models.digits import MAX_PIXEL
+from service.memory import give_back_freed_memory
 
 MAX_PICTURE_PIXELS = 2**24
 # A4 scanned in colour at 300 dpi takes 35 MiB while it is decoded; a progressive JPEG of 12 megapixels takes 38.
@@ -58,16 +59,29 @@ def greyscale(body: bytes | memoryview) -> Iterator[Image.Image]:
     Raises:
         ValueError: it is no such picture, broken, too large or animated; the message says what to send.
     """
-    _hold_pillows_warnings_back()
+    _prepare_pillow()
     picture, decoded_bytes = _opened(memoryview(body))
-    with nullcontext() if decoded_bytes <= SMALL_DECODED_BYTES else _alone:
-        yield _decoded(picture)
+    turn = nullcontext() if decoded_bytes <= SMALL_DECODED_BYTES else _one_at_a_time()
+    with turn, closing(picture), closing(_decoded(picture)) as grey:
+        yield grey
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    with _alone:
+        try:
+            yield
+        finally:
+            # What glibc keeps is soon in pieces too small for the next large picture, which would come on top.
+            give_back_freed_memory()
 
 
 @functools.cache
-def _hold_pillows_warnings_back() -> None:
+def _prepare_pillow() -> None:
     # Each oddity in a sender's file would be a line on stderr and an entry in a registry that only grows.
     warnings.filterwarnings("ignore", module=r"PIL\.")
+    # Blocks of its usual 16 MiB seldom fit into what was freed before.
+    Image.core.set_block_size(2**20)
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import tracemalloc
 import zlib
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
@@ -15,9 +16,9 @@ from PIL import Image
 
 from service.picture_files import MAX_DECODED_BYTES, MAX_HEAD_BYTES, SMALL_DECODED_BYTES, greyscale
 from service.pictures import read_picture
-from service.wire import MULTIPART, decode, form_of
-from tests.conftest import ROOT
+from service.wire import JPEG, MULTIPART, PNG, decode, form_of
 from tests.service.test_pictures import ORIENTATION, Pixels, chunk, encoded, header_alone, with_chunks
+from tests.serving import ROOT, Server
 
 MIB = 2**20
 # EXIF with nothing but the orientation 6: big endian, one entry of one 16-bit number.
@@ -197,10 +198,35 @@ def test_an_orientation_behind_the_pixels_of_a_png_counts(seven: Pixels) -> None
 
 
 def test_a_large_body_is_read_without_a_copy_of_it(seven: Pixels) -> None:
-    padded = with_chunks(encoded(seven), chunk(b"tEXt", bytes(8 * MIB)))
+    long = with_chunks(encoded(seven), chunk(b"tEXt", bytes(8 * MIB)))
     film = encoded(seven, "JPEG") + bytes(8 * MIB)
-    form = b"".join(b"--x\r\n\r\n" + body + b"\r\n" for body in (padded, film)) + b"--x--\r\n"
+    both = form([long, film])
     tracemalloc.start()
-    assert decode(form_of(MULTIPART), form, f"{MULTIPART}; boundary=x", 2).any()
+    assert decode(form_of(MULTIPART), both, f"{MULTIPART}; boundary=x", 2).any()
     assert tracemalloc.get_traced_memory()[1] < MIB
     tracemalloc.stop()
+
+
+def form(bodies: list[bytes]) -> bytes:
+    return b"".join(b"--x\r\n\r\n" + body + b"\r\n" for body in bodies) + b"--x--\r\n"
+
+
+FLOODS: dict[str, tuple[Callable[[], bytes], str]] = {
+    "pictures": (WORST["RGBA of 16 bits"], PNG),
+    "progressive JPEGs": (WORST["progressive, 12 megapixels"], JPEG),
+    "forms of many": (lambda: form([worst() for worst in WORST.values()]), f"{MULTIPART}; boundary=x"),
+}
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_whatever_pictures_come_at_once_the_service_takes_at_most_96_mib_more(server: Server, name: str) -> None:
+    body, media_type = FLOODS[name][0](), FLOODS[name][1]
+    server.predict(encoded(np.zeros((28, 28), np.uint8)), PNG)
+    server.forget_peak()
+    before = server.memory_kib()
+    with ThreadPoolExecutor(12) as threads:
+        answers = list(threads.map(lambda _: server.predict(body, media_type), range(24)))
+    more = (server.peak_kib() - before) / 1024
+    print(f"{name}: {more:.0f} MiB more; {Counter(answer.status_code for answer in answers)}")
+    assert any("blank" in answer.text for answer in answers)
+    assert more < 96
