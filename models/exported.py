@@ -18,7 +18,7 @@ Graph = Callable[[Pixels], Probabilities]
 
 @contextmanager
 def native_chatter_held_back() -> Iterator[None]:
-    """Hold back what C++ libraries write to file descriptor 2, and let it out only if the block raises.
+    """Hold back what C++ libraries write to file descriptor 2, and let it out only if the block fails.
 
     TensorFlow and LiteRT greet there in a format of their own, whatever their log levels say.
     """
@@ -28,7 +28,7 @@ def native_chatter_held_back() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # not what ends the program: for Ctrl-C and exit the chatter is no reason
             held.seek(0)
             os.write(terminal, held.read())
             raise

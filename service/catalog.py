@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from models.card import GOLDEN_FILE, PARITY_TOLERANCE, WEIGHTS_FILE, ModelCard
 from models.digits import MODEL_NAME, NUM_CLASSES, NUM_PIXELS, check_images
 from service import metrics
-from service.engine import Device, Engine, NoGpuError, load_engine
+from service.engine import Engine, NoGpuError, load_engine
+from service.settings import Device
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,7 @@ from typing import Literal
 
 from models.card import LITERT_FILE, SAVED_MODEL_FOLDER
 from models.exported import Graph, load_litert, load_saved_model, native_chatter_held_back
-
-Device = Literal["auto", "cpu", "gpu"]
+from service.settings import Device
 
 # LiteRT computes 256 images in 0.2 ms; the way to another thread and back costs 0.1 ms of CPU time.
 _MAX_INLINE_IMAGES = 256

@@ -33,10 +33,10 @@ def read_json(body: bytes, max_images: int) -> NDArray[np.float64]:
         ValueError: it is something else; the message names the image and, in a body of up to 1 MiB, the pixel.
     """
     _refuse_too_many_numbers(body, max_images)
-    images = _read_quickly(body)
-    if images is not None:
-        return images
-    return read_strictly(body) if len(body) <= MAX_STRICT_BYTES else _refuse_large(body)
+    images, flaw = _parsed(body)
+    if images is not None and (pixels := _proved(images, body)) is not None:
+        return pixels
+    return read_strictly(body) if len(body) <= MAX_STRICT_BYTES else _refuse_large(images, flaw)
 
 
 def _refuse_too_many_numbers(body: bytes, max_images: int) -> None:
@@ -53,18 +53,24 @@ def _count(body: bytes, byte: bytes) -> int:
     return body.count(byte) if len(body) < _SHORT_BYTES else int(np.count_nonzero(np.frombuffer(body, np.uint8) == byte[0]))
 
 
-def _read_quickly(body: bytes) -> NDArray[np.float64] | None:
-    """Return the images, or None if the quick proof of their shape does not hold."""
+def _parsed(body: bytes) -> tuple[simdjson.Array | None, Exception | None]:
+    """Return the images, or None if there are none, and what is wrong with JSON that is none."""
     if body.startswith(_BYTE_ORDER_MARK):  # simdjson steps over it; JSON has none
-        return None
+        return None, None
     try:
         # A new parser each time: one that is kept also keeps twelve times the largest body that it has seen, and
         # does not parse again as long as anyone, a logged traceback say, holds its last document.
-        images = _images_alone(simdjson.Parser().parse(body))
-        if images is None or (shape := _proved_shape(images, body)) is None:
-            return None
+        return _images_alone(simdjson.Parser().parse(body)), None
+    except _NOT_READ as error:
+        return None, error
+
+
+def _proved(images: simdjson.Array, body: bytes) -> NDArray[np.float64] | None:
+    """Return the pixels, or None if the quick proof of their shape does not hold."""
+    try:
+        shape = _proved_shape(images, body)
         # as_buffer flattens any nesting, so it proves no shape itself; it refuses what is not a number.
-        return np.frombuffer(images.as_buffer(of_type="d"), np.float64).reshape(-1, *shape)
+        return None if shape is None else np.frombuffer(images.as_buffer(of_type="d"), np.float64).reshape(-1, *shape)
     except _NOT_READ:
         return None
 
@@ -90,17 +96,15 @@ def _skeleton(text: bytes) -> bytes:
     return text.translate(None, _NUMBERS_AND_BLANKS)
 
 
-def _refuse_large(body: bytes) -> NoReturn:
+def _refuse_large(images: simdjson.Array | None, flaw: Exception | None) -> NoReturn:
     """Name the first image that is not one, without an object for each number.
 
     Raises:
         ValueError: always.
     """
-    try:
-        images = _images_alone(simdjson.Parser().parse(body))
-    except _NOT_READ as error:
-        reason = str(error).partition(":")[0]
-        raise ValueError(f"the body is not JSON, or has a number that is not finite ({reason}); {EXPECTED}.") from None
+    if flaw is not None:
+        reason = str(flaw).partition(":")[0]
+        raise ValueError(f"the body is not JSON, or has a number that is not finite ({reason}); {EXPECTED}.")
     if images is not None:
         is_square = isinstance(images[0], simdjson.Array) and len(images[0]) == _ROWS
         expected = _SQUARE_SKELETON if is_square else _FLAT_SKELETON

@@ -1,32 +1,16 @@
 """One PNG or JPEG of a digit, brought into MNIST's form: http://yann.lecun.com/exdb/mnist/ says how its makers did it."""
 
-import functools
-import io
 import math
-import struct
-import warnings
-import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageFilter, ImageOps
-from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
+from PIL import Image, ImageFilter, ImageOps
 
 from models.digits import IMAGE_SHAPE, MAX_PIXEL
+from service.picture_files import greyscale
 
 Ink = NDArray[np.float32]
 """Shape (height, width): how far a pixel stands out from the ground, from 0."""
-
-# A camera's 12 megapixels fit; decoded, at up to 4 bytes a pixel, the most take 64 MiB.
-MAX_PICTURE_PIXELS = 2**24
-# Reads of a JPEG, chunks of a PNG: a camera's have a few thousand; stray bytes and empty chunks come one by one.
-MAX_PIECES = 50_000
-# A progressive JPEG has about 10; each is a pass over the whole picture, and costs its sender a few bytes.
-MAX_JPEG_SCANS = 50
 
 INK_SIZE = 20  # MNIST's digits fill 20×20 of the 28×28
 CENTRE = 14  # rounded, each of MNIST's test digits has its centre of mass here
@@ -39,28 +23,9 @@ MIN_CONTRAST = 12  # grey levels: a JPEG's artefacts stay below, a pale pencil i
 NOISE_SPREADS = 3  # standard deviations of noise that are ground: 1 pixel in 700 has more
 BLANK_SPREADS = 7  # the strongest of WORKING_SIZE² pixels of noise alone is at about 5
 EDGE_SHARE = 0.25  # of full ink: what is fainter does not widen the box around the digit
-SEEN_ALPHA = 128  # of 255: at least half opaque
-PAPER_CONTRAST = 64  # grey levels between the darkest and lightest that is opaque: it is ink on paper, not ink alone
-
-_PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-_START_OF_SCAN = b"\xff\xda"
-# Size, palette, transparency, pixels, orientation, and what tells an animation. Not text: 64 KiB unpack to 250 MiB.
-_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"acTL", b"fcTL", b"IEND")
 
 
-class _Pieces(io.BytesIO):
-    """A file that can be read `MAX_PIECES` times."""
-
-    reads = 0
-
-    def read(self, size: int | None = -1, /) -> bytes:
-        self.reads += 1
-        if self.reads > MAX_PIECES:
-            raise ValueError("it is cut into too many pieces")
-        return super().read(size)
-
-
-def read_picture(body: bytes) -> NDArray[np.uint8]:
+def read_picture(body: bytes | memoryview) -> NDArray[np.uint8]:
     """Return the digit in `body`, a PNG or JPEG, as uint8 of shape (28, 28): light ink (255) on a dark ground (0).
 
     Safe in threads.
@@ -68,97 +33,9 @@ def read_picture(body: bytes) -> NDArray[np.uint8]:
     Raises:
         ValueError: it is no such picture, broken, too large, animated or blank; the message says what to send.
     """
-    _hold_pillows_warnings_back()
-    return _centred(_fitted(_ink(_greyscale(_opened(body)))))
-
-
-@functools.cache
-def _hold_pillows_warnings_back() -> None:
-    # Each oddity in a sender's file would be a line on stderr and an entry in a registry that only grows.
-    warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
-@contextmanager
-def _broken_is_said() -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # Pillow's parsers raise whatever they stumble over
-        reason = "it ends too early" if isinstance(error, struct.error) else error
-        raise ValueError(
-            f"the picture is broken or cut short: {reason}; save it anew as PNG or JPEG and send all of it."
-        ) from None
-
-
-def _opened(body: bytes) -> ImageFile:
-    """Return the picture with its header read and checked, and no pixel decoded."""
-    if not body.startswith((_PNG, _JPEG)):
-        came = f"starts with {body[:8].hex(' ')}, as neither PNG nor JPEG does" if body else "is empty"
-        raise ValueError(f"the picture {came}; send one PNG or JPEG of a handwritten digit.")
-    if body.startswith(_JPEG) and body.count(_START_OF_SCAN) > MAX_JPEG_SCANS:
-        raise ValueError(f"the JPEG has more than {MAX_JPEG_SCANS} scans; save it anew as a baseline JPEG or as PNG.")
-    with _broken_is_said():
-        # These classes and not Image.open(): it would take a preview inside a photo for an animation, and warn of sizes.
-        picture = JpegImageFile(_Pieces(body)) if body.startswith(_JPEG) else PngImageFile(_Pieces(_checked_png(body)))
-    width, height = picture.size
-    if width * height > MAX_PICTURE_PIXELS:
-        raise ValueError(
-            f"the picture has {width:,}×{height:,} pixels; send at most {MAX_PICTURE_PIXELS:,}: a smaller copy will do."
-        )
-    frames = getattr(picture, "n_frames", 1)
-    if frames > 1:
-        raise ValueError(f"the picture is animated ({frames} frames); send a still one: one picture, one digit.")
-    return picture
-
-
-def _checked_png(body: bytes) -> bytes:
-    """Return `body` with those of its chunks that count, their checksums compared, which Pillow does not do for pixels."""
-    view, at, kept = memoryview(body), len(_PNG), [memoryview(_PNG)]
-    for _ in range(MAX_PIECES):
-        length, name = struct.unpack_from(">I4s", body, at)
-        end = at + length + 12
-        if name in _CHUNKS:
-            if zlib.crc32(view[at + 4 : end - 4]) != struct.unpack_from(">I", body, end - 4)[0]:
-                raise ValueError(f"the checksum of its chunk {name.decode()} is wrong")
-            kept.append(view[at:end])
-        if name == b"IEND":
-            return b"".join(kept)
-        at = end
-    raise ValueError("it is cut into too many pieces")
-
-
-def _greyscale(picture: ImageFile) -> Image.Image:
-    """Return `picture` decoded, in mode L, upright, with a ground where it was transparent."""
-    with _broken_is_said():
-        # A large JPEG is decoded at the smallest of 1/1 to 1/8 that leaves detail for a digit in one corner.
-        picture.draft("L", (8 * WORKING_SIZE, 8 * WORKING_SIZE))
-        picture.load()
-        if picture.mode == "I;16":
-            grey = _from_16_bits(np.array(picture))
-        elif picture.has_transparency_data:
-            grey = _on_a_ground(picture if picture.mode == "RGBA" else picture.convert("RGBA"))
-        else:
-            grey = picture.convert("L")
-        grey.info = picture.info  # with the orientation that the camera wrote
-        ImageOps.exif_transpose(grey, in_place=True)
-    return grey
-
-
-def _from_16_bits(values: NDArray[np.uint16]) -> Image.Image:
-    # Many hold 10 or 12 bits; Pillow's own conversion clips at 8.
-    low, high = int(values.min()), int(values.max())
-    values -= low
-    values //= (high - low) // 256 + 1
-    return Image.fromarray(values.astype(np.uint8))
-
-
-def _on_a_ground(picture: Image.Image) -> Image.Image:
-    """Return RGBA as L: a sheet of paper goes on where it was transparent; ink alone gets a ground to stand out from."""
-    grey, alpha = picture.convert("L"), picture.getchannel("A")
-    seen = np.cumsum(grey.histogram(alpha.point([level * (level >= SEEN_ALPHA) for level in range(256)])))
-    darkest, middle, lightest = np.searchsorted(seen, (1, seen[-1] / 2, seen[-1]))
-    is_paper = lightest - darkest > PAPER_CONTRAST
-    grey.paste(int(middle) if is_paper else 0 if middle > MAX_PIXEL / 2 else MAX_PIXEL, mask=ImageChops.invert(alpha))
-    return grey
+    with greyscale(body) as grey:
+        ink = _ink(grey)
+    return _centred(_fitted(ink))
 
 
 def _ink(grey: Image.Image) -> Ink:
@@ -187,19 +64,24 @@ def _box(ink: Ink) -> tuple[int, int, int, int]:
 
 
 def _above_ground(grey: Image.Image) -> Ink:
+    """Return what stands out from the ground that the border shows, be it lighter or darker, with the noise taken off."""
     pixels = np.asarray(grey, np.float32)
     border = np.concatenate((pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]))
     level = np.median(border)
-    is_flat = np.median(np.abs(border - level)) <= FLAT_SPREAD
-    # Where the light is uneven, what is ink differs from its surroundings.
-    around = level if is_flat else np.asarray(grey.filter(ImageFilter.GaussianBlur(max(grey.size) / 4)), np.float32)
-    difference = pixels - around
-    is_dark = difference.max() < -difference.min()
-    if is_flat:
-        ink = -difference if is_dark else difference
-    else:
-        light = ImageOps.invert(grey) if is_dark else grey
-        ink = np.asarray(light, np.float32) - _ground(light)
+    if np.median(np.abs(border - level)) <= FLAT_SPREAD:
+        ink = pixels - level
+        return _without_noise(-ink if _is_dark(ink) else ink)
+    # Where the light is uneven, ink is what differs from its surroundings.
+    around = np.asarray(grey.filter(ImageFilter.GaussianBlur(max(grey.size) / 4)), np.float32)
+    light = ImageOps.invert(grey) if _is_dark(pixels - around) else grey
+    return _without_noise(np.asarray(light, np.float32) - _ground(light))
+
+
+def _is_dark(difference: NDArray[np.float32]) -> bool:
+    return bool(-difference.min() > difference.max())
+
+
+def _without_noise(ink: Ink) -> Ink:
     full = ink.max()
     ground = ink[ink <= full / 2]
     floor = np.median(ground)
@@ -227,6 +109,7 @@ def _fitted(ink: Ink) -> NDArray[np.uint8]:
     """Return `ink` as grey levels, its longer side `INK_SIZE`."""
     scale = INK_SIZE / max(ink.shape)
     size = [max(1, round(length * scale)) for length in reversed(ink.shape)]
+    # Pillow widens the filter to take in every pixel when it makes smaller, so that fine strokes fade and do not vanish.
     fitted = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.BICUBIC))
     # The strokes of MNIST are saturated: most of what is more ink than ground is at 253 to 255.
     full = np.percentile(fitted[fitted >= fitted.max() / 2], 75)
@@ -236,12 +119,11 @@ def _fitted(ink: Ink) -> NDArray[np.uint8]:
 def _centred(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return `digit` in 28×28 with its centre of mass at `CENTRE`, or as near as its ink leaves room."""
     image = np.zeros(IMAGE_SHAPE, np.uint8)
-    top, left = (
-        min(
-            max(math.ceil(CENTRE - 0.5 - np.average(np.arange(length), weights=digit.sum(1 - axis))), 0),
-            IMAGE_SHAPE[axis] - length,
-        )
-        for axis, length in enumerate(digit.shape)
-    )
+    top, left = (_start(digit.sum(axis=1 - axis), IMAGE_SHAPE[axis]) for axis in (0, 1))
     image[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
     return image
+
+
+def _start(mass: NDArray[np.uint64], room: int) -> int:
+    first = math.ceil(CENTRE - 0.5 - np.average(np.arange(len(mass)), weights=mass))
+    return min(max(first, 0), room - len(mass))

@@ -7,6 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from models.digits import MODEL_NAME
 
+Device = Literal["auto", "cpu", "gpu"]
+
 _MIN_KEY_CHARACTERS = 16
 
 
@@ -19,9 +21,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    device: Literal["auto", "cpu", "gpu"] = Field(
-        default="auto", description="auto: a GPU if TensorFlow can use one, else the CPU"
-    )
+    device: Device = Field(default="auto", description="auto: a GPU if TensorFlow can use one, else the CPU")
     model: str = Field(default=f"{MODEL_NAME}:latest", description="tag of the version to serve")
     reload_seconds: float = Field(default=5, ge=0, description="seconds between two looks for a new version; 0: never")
     workers: int = Field(default=1, ge=1, description="processes of the service")

@@ -132,33 +132,34 @@ def _read_multipart(body: bytes, content_type: str, max_images: int) -> NDArray[
     return np.stack(pictures)
 
 
-def _parts(body: bytes, content_type: str, max_parts: int) -> list[bytes]:
+def _parts(body: bytes, content_type: str, max_parts: int) -> list[memoryview]:
     boundary = parse_options_header(content_type)[1].get(b"boundary")
     if not boundary:
         raise ValueError("the Content-Type has no boundary; send multipart/form-data; boundary=… as HTTP clients do.")
-    parts: list[bytearray] = []
+    parts: list[memoryview] = []
     is_complete = False
 
     def begin() -> None:
         if len(parts) == max_parts:
             raise too_many_images(f"more than {max_parts:,} parts", max_parts)
-        parts.append(bytearray())
+        parts.append(memoryview(b""))
 
-    def extend(data: bytes, start: int, stop: int) -> None:
-        parts[-1] += data[start:stop]
+    def fill(data: bytes, start: int, stop: int) -> None:
+        assert not parts[-1]  # it has all of the body at once, so each part comes as one
+        parts[-1] = memoryview(data)[start:stop]
 
     def complete() -> None:
         nonlocal is_complete
         is_complete = True
 
     try:
-        parser = MultipartParser(boundary, {"on_part_begin": begin, "on_part_data": extend, "on_end": complete})
+        parser = MultipartParser(boundary, {"on_part_begin": begin, "on_part_data": fill, "on_end": complete})
         parser.write(body)
     except FormParserError as error:
         raise ValueError(f"the form cannot be read ({error}); send multipart/form-data as HTTP clients do.") from None
     if not is_complete:
         raise ValueError("the form ends before its closing boundary; send the whole of it.")
-    return [bytes(part) for part in parts]
+    return parts
 
 
 # The first is the one that examples use.

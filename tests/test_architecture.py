@@ -39,6 +39,7 @@ ORDER = {
         "engine",
         "catalog",
         "batcher",
+        "picture_files",
         "pictures",
         "json_strict",
         "json_images",

@@ -21,6 +21,7 @@ def run(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.slow
 @needs_wrk
 def test_a_quick_run_measures_this_service(home: Path) -> None:
     finished = run(home, "--quick")

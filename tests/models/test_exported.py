@@ -86,16 +86,24 @@ def test_native_chatter_is_held_back_and_descriptor_2_comes_back(capfd: pytest.C
     assert capfd.readouterr().err == "a word from us"
 
 
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_native_chatter_is_let_out_when_the_block_raises(capfd: pytest.CaptureFixture[str], error: type[BaseException]):
-    def fail() -> None:
-        os.write(2, b"what went wrong in C++, ")
-        raise error
+def chatter_and(error: BaseException) -> None:
+    os.write(2, b"a word from C++, ")
+    raise error
 
-    with pytest.raises(error), native_chatter_held_back():
-        fail()
+
+def test_native_chatter_is_let_out_when_the_block_fails(capfd: pytest.CaptureFixture[str]):
+    with pytest.raises(ZeroDivisionError), native_chatter_held_back():
+        chatter_and(ZeroDivisionError())
     os.write(2, b"a word from us")
-    assert capfd.readouterr().err == "what went wrong in C++, a word from us"
+    assert capfd.readouterr().err == "a word from C++, a word from us"
+
+
+@pytest.mark.parametrize("end", [KeyboardInterrupt, SystemExit])
+def test_native_chatter_stays_held_back_when_the_program_is_to_end(capfd: pytest.CaptureFixture[str], end: type[BaseException]):
+    with pytest.raises(end), native_chatter_held_back():
+        chatter_and(end())
+    os.write(2, b"a word from us")
+    assert capfd.readouterr().err == "a word from us"
 
 
 def test_holding_native_chatter_back_leaves_no_descriptor_open():

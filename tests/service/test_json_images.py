@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+import simdjson
 
 from models.digits import check_images
 from service import json_images
@@ -144,6 +145,21 @@ def test_a_large_bad_body_names_its_image_without_the_strict_reader(bad: object)
 def test_a_large_body_that_is_wrong_as_a_whole_is_told_so(change, sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
         read_json(change(large([[0] * 784])), 1024)
+
+
+@pytest.mark.parametrize("end", [b"", b"}"])
+def test_a_large_bad_body_is_parsed_once(monkeypatch: pytest.MonkeyPatch, end: bytes) -> None:
+    parsed = []
+
+    class Counted(simdjson.Parser):
+        def parse(self, *arguments, **options):
+            parsed.append(arguments)
+            return super().parse(*arguments, **options)
+
+    monkeypatch.setattr(simdjson, "Parser", Counted)
+    with pytest.raises(ValueError, match="send 784"):
+        read_json(large([None]) + end, 1024)
+    assert len(parsed) == 1
 
 
 @pytest.mark.parametrize("extra", [0, 1])

@@ -1,5 +1,6 @@
 """Real PNGs and JPEGs of MNIST's digits, as senders draw, scan and photograph them."""
 
+import contextlib
 import io
 import struct
 import subprocess
@@ -16,7 +17,8 @@ from PIL import Image
 
 from models.exported import Graph, load_litert
 from service.catalog import find_version
-from service.pictures import MAX_JPEG_SCANS, MAX_PICTURE_PIXELS, MAX_PIECES, read_picture
+from service.picture_files import MAX_JPEG_SCANS, MAX_PICTURE_PIXELS, MAX_PIECES
+from service.pictures import read_picture
 from tests.conftest import ROOT
 from training.data import Mnist
 
@@ -140,7 +142,7 @@ MODES = {
     "RGBA": lambda picture: picture.convert("RGBA"),
     "P": lambda picture: picture.convert("RGB").quantize(16),
     "I;16": lambda picture: Image.fromarray(np.asarray(picture, np.uint16) * 257),
-    "I;16 of 12 bits": lambda picture: Image.fromarray(np.asarray(picture, np.uint16) * 16),
+    "I;16 of 10 bits": lambda picture: Image.fromarray(np.asarray(picture, np.uint16) * 4),
 }
 
 
@@ -307,15 +309,28 @@ def test_any_damage_is_a_refusal_and_never_another_error(seven: Pixels, form: st
     assert refused > 30
 
 
+def test_very_small_pictures_are_read_or_found_blank() -> None:
+    random, images = np.random.default_rng(0), []
+    for _ in range(500):
+        pixels = random.integers(0, random.integers(2, 256), random.integers(1, 7, 2), np.uint8)
+        with contextlib.suppress(ValueError):
+            images.append(read_picture(encoded(pixels)))
+    assert len(images) > 100
+    assert all(image.max() == 255 for image in images)
+
+
 def test_an_animated_picture_is_refused(seven: Pixels) -> None:
     frames = [Image.fromarray(255 - seven), Image.fromarray(seven)]
     with pytest.raises(ValueError, match=r"animated \(2 frames\); send a still one"):
         read_picture(encoded(frames[0], save_all=True, append_images=frames[1:]))
 
 
-def test_a_photo_that_carries_a_preview_of_itself_is_read(seven: Pixels) -> None:
+def test_a_photo_that_carries_a_preview_or_a_film_is_read(seven: Pixels) -> None:
     large, preview = Image.fromarray(drawn(seven, np.random.default_rng(0))), Image.new("L", (50, 50), 255)
-    assert is_like(read_picture(encoded(large, "MPO", save_all=True, append_images=[preview])), seven)
+    photo = encoded(large, "MPO", save_all=True, append_images=[preview])
+    assert is_like(read_picture(photo), seven)
+    film = b"\xff\xda" * 1000
+    assert is_like(read_picture(photo + film), seven)
 
 
 @pytest.mark.parametrize("size", [(4097, 4096), (2**31 - 1, 1), (100_000, 100_000)])

@@ -40,7 +40,7 @@ def test_another_seed_gives_other_weights(tiny: Mnist, fitted: Fit):
     assert not same_weights(fitted, fit(replace(THREE_EPOCHS, seed=1), tiny.train, tiny.validation))
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in (1, 2))])
 def test_the_baseline_reaches_its_test_accuracy(mnist: Mnist, seed: int):
     fitted = fit(replace(RECIPES["baseline"], seed=seed), mnist.train, mnist.validation)
     accuracy = evaluate(fitted.classifier, mnist.test).accuracy

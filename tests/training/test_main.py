@@ -316,6 +316,7 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", folder], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount")
 def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(tmp_path: Path, tiny_data: Path):
     with small_disk(tmp_path / "disk", "250k") as home:
@@ -327,6 +328,7 @@ def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(tmp_path: Path, ti
         assert list((home / "models").iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount")
 @pytest.mark.parametrize("size", ["60k", "200k"])
 def test_a_full_disk_for_temporary_files_is_not_blamed_on_the_store(
@@ -417,6 +419,7 @@ def test_a_signal_while_tensorflow_is_imported_ends_the_run_in_a_sentence(tmp_pa
     assert_interrupted_in_a_sentence(process, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_signals_are_not_ignored")
 def test_many_signals_while_the_files_of_a_version_are_made_end_the_run_in_a_sentence(tmp_path: Path):
     process = started(tmp_path, "-m", "training", "--quiet", "--epochs", "1")
@@ -460,12 +463,14 @@ def started_under_fire(home: Path, data: Path, changes: str) -> subprocess.Popen
     return started(home, "-c", UNDER_FIRE.replace("{changes}", changes), "--data", str(data))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_signals_are_not_ignored")
 def test_many_signals_while_a_version_is_copied_into_the_store_leave_nothing_of_it(tmp_path: Path, tiny_data: Path):
     process = started_under_fire(tmp_path, tiny_data, "shutil.copytree = under_fire(shutil.copytree)")
     assert_interrupted_in_a_sentence(process, tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_signals_are_not_ignored")
 def test_many_signals_during_the_undoing_do_not_stop_it(tmp_path: Path, tiny_data: Path):
     changes = "shutil.copytree, store._undo = full_disk, under_fire(store._undo)"
@@ -478,6 +483,7 @@ def test_many_signals_during_the_undoing_do_not_stop_it(tmp_path: Path, tiny_dat
     assert left_in(tmp_path / "temporary") == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_signals_are_not_ignored")
 def test_many_signals_after_the_publication_come_too_late(tmp_path: Path, tiny_data: Path):
     process = started_under_fire(tmp_path, tiny_data, "commands._print_last_line = under_fire(commands._print_last_line)")
