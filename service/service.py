@@ -17,6 +17,7 @@ from service.engine import NoGpuError, require_gpu
 from service.listening import accept_all_that_wait
 from service.logs import configure_logs
 from service.memory import freeze_start_up_heap, keep_freed_memory
+from service.open_files import raise_open_files_limit
 from service.settings import Settings
 
 
@@ -50,6 +51,7 @@ class DigitClassifier:
     def __init__(self) -> None:
         configure_logs()
         keep_freed_memory()
+        raise_open_files_limit()
         CATALOG.load()
         DRAIN.begin_on_sigterm()
         accept_all_that_wait(asyncio.get_running_loop())

@@ -33,6 +33,7 @@ ORDER = {
         "settings",
         "logs",
         "memory",
+        "open_files",
         "refusals",
         "metrics",
         "engine",
