@@ -1,0 +1,57 @@
+"""Workers that are killed under load: clients that send again are answered in the end, and rightly."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from models.digits import MODEL_NAME
+from tests.faults.load import Answer, answer_of, loaded, request_of
+from tests.service.test_catalog import until
+from tests.serving import Server, serving
+from training.data import Mnist
+
+pytestmark = pytest.mark.slow
+
+RETRY_SECONDS = 20
+
+
+def starts(server: Server) -> int:
+    """Return how many workers have come up so far."""
+    return server.log.read_text().count(f"serving {MODEL_NAME}:")
+
+
+def kill_one(server: Server) -> None:
+    """Kill a worker and wait until another is up in its place."""
+    time.sleep(0.5)
+    before = starts(server)
+    os.kill(server.workers()[0], signal.SIGKILL)
+    until(lambda: starts(server) > before)
+
+
+@pytest.mark.parametrize(("workers", "kills"), [(2, 5), (1, 1)])
+def test_a_client_that_retries_outlives_kills_of_workers(home: Path, mnist: Mnist, workers: int, kills: int) -> None:
+    (version,) = (path for path in (home / "models" / MODEL_NAME).iterdir() if path.is_dir())
+    images = [mnist.test.images[start : start + size] for start, size in enumerate((1, 1, 7, 300))]
+    truth = [answer_of(version, each) for each in images]
+    requests = [request_of(each) for each in images]
+    with serving(home, WORKERS=str(workers)) as server:
+        until(lambda: starts(server) == workers)
+        with loaded(server, requests, pause=0.005, retry_seconds=RETRY_SECONDS) as load:
+            for _ in range(kills):
+                kill_one(server)
+    assert load.statuses() == {200: len(load.answers)}
+    assert all(each.body == truth[each.request] for each in load.answers)
+    report(load.answers, workers, kills)
+
+
+def report(answers: list[Answer], workers: int, kills: int) -> None:
+    lost = sum(each.tries > 1 for each in answers)
+    print(f"{workers} workers, {kills} killed: {len(answers)} requests, all answered, the slowest after", end=" ")
+    print(
+        f"{max(each.seconds for each in answers):.1f} s; a client that does not retry would have lost {lost / kills:.1f}",
+        end=" ",
+    )
+    print(f"requests in each kill, {lost / len(answers):.3%} of all")
