@@ -1,0 +1,162 @@
+"""Clients that leave, dawdle or say nothing, beside others that behave."""
+
+import contextlib
+import json
+import resource
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.wire import JSON
+from tests.faults.load import Load, head, loaded, request_of
+from tests.service.test_catalog import until
+from tests.service.test_metrics import scrape, value
+from tests.serving import Server, serving
+from training.data import Mnist
+
+pytestmark = pytest.mark.slow
+
+SLOW, SILENT = 500, 500
+LEAVERS = 100  # of each kind
+REQUEST_SECONDS = 3
+SHELL_LIMIT = 1024
+
+
+def connect(server: Server) -> socket.socket:
+    url = httpx.URL(server.url)
+    return socket.create_connection((url.host, url.port or 80), timeout=10)
+
+
+def counted(server: Server, status: str) -> int:
+    return int(value(scrape(server), "requests_total", route="/predict", status=status))
+
+
+def until_counted(server: Server, requests: int, *statuses: str) -> None:
+    until(lambda: sum(counted(server, status) for status in statuses) >= requests)
+
+
+class Dawdlers(threading.Thread):
+    """Connections that send one byte a second, and begin anew when they are cut off."""
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(daemon=True)
+        self._server = server
+        self.begun, self.answers = 0, Counter[str]()
+        self._connections = [self._begin() for _ in range(SLOW)]
+        self._stop_sending = threading.Event()
+
+    def _begin(self) -> socket.socket:
+        connection = connect(self._server)
+        connection.sendall(head(784))
+        connection.setblocking(False)
+        self.begun += 1
+        return connection
+
+    def run(self) -> None:
+        while not self._stop_sending.wait(1):
+            for number, connection in enumerate(self._connections):
+                try:
+                    answer = connection.recv(4096)
+                except BlockingIOError:
+                    connection.send(b"0")
+                else:
+                    self.answers[answer[9:12].decode()] += 1
+                    connection.close()
+                    self._connections[number] = self._begin()
+
+    def stop(self) -> None:
+        self._stop_sending.set()
+        self.join()
+        for connection in self._connections:
+            connection.close()
+
+
+def idle_for(server: Server, seconds: float) -> tuple[Dawdlers, int, tuple[float, float]]:
+    """Let 500 clients dawdle and 500 say nothing. Return the former, the most files open, and when all were there."""
+    dawdlers, silent = Dawdlers(server), [connect(server) for _ in range(SILENT)]
+    dawdlers.start()
+    began = time.monotonic()
+    time.sleep(seconds)
+    ended, open_files = time.monotonic(), server.open_files()
+    dawdlers.stop()
+    for connection in silent:
+        connection.setblocking(False)
+        with pytest.raises(BlockingIOError):  # nobody has closed it
+            connection.recv(1)
+        connection.close()
+    return dawdlers, open_files, (began, ended)
+
+
+@contextlib.contextmanager
+def a_shells_limit_of_open_files() -> Iterator[None]:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (SHELL_LIMIT, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.fixture
+def impatient(home: Path) -> Iterator[Server]:
+    with contextlib.ExitStack() as until_the_end:
+        with a_shells_limit_of_open_files():
+            server = until_the_end.enter_context(serving(home, REQUEST_SECONDS=str(REQUEST_SECONDS)))
+        yield server
+
+
+def rate(load: Load, began: float, ended: float) -> float:
+    return sum(began < each.ended < ended for each in load.answers) / (ended - began)
+
+
+def test_a_thousand_idlers_leave_others_half_their_throughput_and_the_service_nothing(impatient: Server, mnist: Mnist) -> None:
+    begun, answers, held, loud, quiet = 0, Counter[str](), [], [], []
+    with loaded(impatient, [request_of(mnist.test.images[:1])]) as load:
+        for _ in range(3):
+            began = time.monotonic()
+            time.sleep(2)
+            quiet.append((began, time.monotonic()))
+            dawdlers, most, while_idle = idle_for(impatient, 2 * REQUEST_SECONDS)
+            begun, answers = begun + dawdlers.begun, answers + dawdlers.answers
+            loud.append(while_idle)
+            until_counted(impatient, begun, "408", "499")
+            assert most > SHELL_LIMIT
+            held.append((impatient.memory_kib(), impatient.open_files(), impatient.threads()))
+    assert load.statuses() == {200: len(load.answers)}
+    ratio = sum(rate(load, *each) for each in loud) / sum(rate(load, *each) for each in quiet)
+    print(f"with {SLOW} slow and {SILENT} silent clients {ratio:.0%} of the throughput; {begun} slow bodies: {dict(answers)}")
+    print(f"afterwards, three times (memory in KiB, open files, threads): {held}")
+    assert ratio > 0.25  # half, with twofold room
+    assert counted(impatient, "408") + counted(impatient, "499") == begun
+    assert set(answers) == {"408"}
+    assert counted(impatient, "408") >= answers["408"] > SLOW
+    assert held[2][0] <= held[1][0] + 2 * 1024
+    assert held[2][1:] == held[1][1:]
+
+
+def test_clients_that_leave_are_counted_and_leave_nothing_behind(home: Path, mnist: Mnist) -> None:
+    body = json.dumps({"images": mnist.test.images[:512].tolist()}).encode()
+    request = head(len(body), JSON) + body
+    held = []
+    with serving(home) as server:
+        for turn in range(1, 4):
+            for sent in (len(request) // 2, len(request)) * LEAVERS:  # in the middle of sending, in the middle of waiting
+                with connect(server) as connection:
+                    connection.sendall(request[:sent])
+            until_counted(server, 2 * LEAVERS * turn, "200", "499")
+            time.sleep(2)  # a second after the last large body, memory is given back
+            held.append((server.memory_kib(), server.open_files(), server.threads()))
+        answered, left = counted(server, "200"), counted(server, "499")
+        rejected = value(scrape(server), "rejected_total", reason="client_left")
+    print(f"of {6 * LEAVERS} that left {left} are counted so, and {answered} as answered, who left too late to be noticed")
+    print(f"afterwards, three times (memory in KiB, open files, threads): {held}")
+    assert answered + left == 6 * LEAVERS
+    assert rejected == left >= 3 * LEAVERS
+    assert held[2][0] <= held[1][0] + 2 * 1024
+    assert held[2][1:] == held[1][1:]
