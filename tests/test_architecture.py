@@ -106,3 +106,13 @@ def test_importing_a_room_does_nothing_heavy() -> None:
     heavy = ("tensorflow", "keras", "ai_edge_litert")
     code = f"import sys, service.service; print([name for name in {heavy} if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, text=True).strip() == "[]"
+
+
+# It jumps, and limits, deadlines and durations would jump with it.
+WALL_CLOCK = re.compile(r"\btime\.(time|time_ns|localtime|gmtime|ctime|strftime)\b|\bfrom time import\b|\bdatetime\b")
+
+
+def test_the_service_reads_no_wall_clock() -> None:
+    assert WALL_CLOCK.search("deadline = time.time() + 10")
+    for path in modules("service"):
+        assert not WALL_CLOCK.search(path.read_text()), path
