@@ -7,6 +7,7 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -29,7 +30,7 @@ class Answer:
 
     request: int
     status: int  # 0: the connection was lost
-    lost: str  # how: refused, reset or closed
+    lost: str  # how: refused, reset, closed or silent
     began: float
     sent: float  # the system had taken the whole request; 0: it had not
     ended: float
@@ -47,7 +48,7 @@ class Load:
     answers: list[Answer] = field(default_factory=list)
 
     def statuses(self) -> dict[int, int]:
-        return {status: sum(each.status == status for each in self.answers) for status in {e.status for e in self.answers}}
+        return Counter(each.status for each in self.answers)
 
 
 def head(length: int, content_type: str = BYTES, accept: str = BYTES) -> bytes:

@@ -11,6 +11,7 @@ import numpy as np
 from models.digits import MODEL_NAME, NUM_CLASSES
 from tests.faults.load import Answer, head, loaded, request_of
 from tests.faults.test_clients import connect, counted
+from tests.faults.test_kills import starts
 from tests.service.conftest import copy_version, make_latest
 from tests.service.test_catalog import switches_to, until
 from tests.service.test_metrics import Series, scrape, value
@@ -54,7 +55,7 @@ def test_metrics_equal_the_clients_own_tally_and_after_a_kill_all_but_what_was_i
     requests = requests_of(mnist.test.images)
     copy_version(versions, (versions / "latest").read_text(), "next")
     with serving(home, WORKERS="2", RELOAD_SECONDS="0.2") as server:
-        until(lambda: server.log.read_text().count("serving ") == 2)
+        until(lambda: starts(server) == 2)
         with loaded(server, requests, CLIENTS, pause=0.001) as load:
             leave(server, requests[0])
             make_latest(versions, "next")

@@ -48,10 +48,6 @@ def test_a_client_that_retries_outlives_kills_of_workers(home: Path, mnist: Mnis
 
 
 def report(answers: list[Answer], workers: int, kills: int) -> None:
-    lost = sum(each.tries > 1 for each in answers)
-    print(f"{workers} workers, {kills} killed: {len(answers)} requests, all answered, the slowest after", end=" ")
-    print(
-        f"{max(each.seconds for each in answers):.1f} s; a client that does not retry would have lost {lost / kills:.1f}",
-        end=" ",
-    )
-    print(f"requests in each kill, {lost / len(answers):.3%} of all")
+    slowest, lost = max(each.seconds for each in answers), sum(each.tries > 1 for each in answers)
+    print(f"{workers} workers, {kills} killed: {len(answers)} requests, all answered, the slowest after {slowest:.1f} s")
+    print(f"without retrying, {lost / kills:.1f} would have been lost in each kill, {lost / len(answers):.2%} of all")

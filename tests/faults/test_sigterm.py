@@ -12,6 +12,7 @@ import pytest
 
 from models.digits import MODEL_NAME
 from tests.faults.load import Answer, answer_of, loaded, request_of
+from tests.service.test_catalog import until
 from tests.serving import Server, serving
 from training.data import Mnist
 
@@ -30,8 +31,7 @@ def stop_under_load(server: Server, requests: list[bytes], drain_seconds: int) -
         told = time.monotonic()
         server.process.terminate()
         if drain_seconds:
-            time.sleep(0.6)  # BentoML's supervisor hands the signal on
-            assert httpx.get(f"{server.url}/readyz").status_code == 503
+            until(lambda: httpx.get(f"{server.url}/readyz").status_code == 503)
         assert server.process.wait(GRACE_SECONDS) == 0
         ended = time.monotonic() - told
         assert idle.recv(1) == b""  # closed, and not reset
