@@ -22,8 +22,8 @@ from service.settings import Settings
 from service.slow_lane import SlowLane
 from service.wire import Form, decode, form_of
 
-# From here on, what bodies in hand leave behind in memory is worth giving back.
-_LARGE_BYTES = 2**20
+# From here on, what bodies in hand leave behind in memory is worth giving back; of a picture it may be a thousand times that.
+_LARGE_BYTES = 2**16
 
 _Answered = tuple[NDArray[np.float32], Computed, tuple[float, float]]
 
@@ -83,7 +83,7 @@ class PredictEndpoint:
         return images, computed, (decoded - began, computed.queue_seconds + began - complete)
 
     async def _decoded(self, form: Form, body: bytes, content_type: str) -> NDArray[np.float32]:
-        if self._intake.bytes_in_hand > _LARGE_BYTES:
+        if self._intake.bytes_in_hand > _LARGE_BYTES or form.is_slow:
             self._quiet_moment.put_off()
         arguments = (form, body, content_type, self._settings.max_images)
         try:

@@ -20,6 +20,10 @@ _NUMBERS_AND_BLANKS = b"0123456789+-.eE \t\r\n"
 _FLAT_SKELETON = b"[" + b"," * (NUM_PIXELS - 1) + b"]"
 _SQUARE_SKELETON = b"[" + b",".join([b"[" + b"," * (_COLUMNS - 1) + b"]"] * _ROWS) + b"]"
 _SHORT_BYTES = 4096
+_PIECE_BYTES = 2**16
+# Parsing takes five bytes and more for each of these marks, whatever stands between them; a smaller body may consist of them.
+_MARKS = (b"[", b"{", b'"', b":")
+_MAX_DENSE_BYTES = 6 * 2**20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What simdjson raises for a text, a number or a type that it does not read.
 _NOT_READ = (ValueError, TypeError, KeyError, RuntimeError)
@@ -46,11 +50,28 @@ def _refuse_too_many_numbers(body: bytes, max_images: int) -> None:
     numbers = _count(body, b",") + 1
     if numbers > max_numbers:
         raise too_many_images(f"{numbers:,} numbers", max_images)
+    for mark in _MARKS if len(body) > _MAX_DENSE_BYTES else ():
+        if _has_more(body, mark, max_numbers):
+            raise ValueError(f'the body has more than {max_numbers:,} of {mark.decode()}; {EXPECTED}: {{"images": [[…], …]}}.')
 
 
 def _count(body: bytes, byte: bytes) -> int:
     # bytes.count looks for each occurrence anew, which takes ten times as long where there are many.
-    return body.count(byte) if len(body) < _SHORT_BYTES else int(np.count_nonzero(np.frombuffer(body, np.uint8) == byte[0]))
+    if len(body) < _SHORT_BYTES:
+        return body.count(byte)
+    values = np.frombuffer(body, np.uint8)
+    # In pieces, or as many truths as bytes would be held at once.
+    pieces = (values[start : start + _PIECE_BYTES] for start in range(0, len(body), _PIECE_BYTES))
+    return sum(int(np.count_nonzero(piece == byte[0])) for piece in pieces)
+
+
+def _has_more(body: bytes, byte: bytes, limit: int) -> bool:
+    """Say whether `byte`, which is rare in a good body, comes more than `limit` times, without counting on from there."""
+    for start in range(0, len(body), _PIECE_BYTES):
+        limit -= body.count(byte, start, start + _PIECE_BYTES)
+        if limit < 0:
+            return True
+    return False
 
 
 def _read_quickly(body: bytes) -> NDArray[np.float64] | None:

@@ -31,6 +31,7 @@ def keep_freed_memory() -> None:
 
 def give_back_freed_memory() -> None:
     """Give what glibc keeps back to the system."""
+    gc.collect()  # an error that came from a thread holds its request's body in a cycle
     if malloc_trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
         malloc_trim(0)
 
