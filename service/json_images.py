@@ -1,6 +1,6 @@
 """JSON bodies to arrays without a Python object for each number: parse, prove the shape, and only then trust the size."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
 from typing import NoReturn, cast
 
 import numpy as np
@@ -21,8 +21,9 @@ _FLAT_SKELETON = b"[" + b"," * (NUM_PIXELS - 1) + b"]"
 _SQUARE_SKELETON = b"[" + b",".join([b"[" + b"," * (_COLUMNS - 1) + b"]"] * _ROWS) + b"]"
 _SHORT_BYTES = 4096
 _PIECE_BYTES = 2**16
-# Parsing takes five bytes and more for each of these marks, whatever stands between them; a smaller body may consist of them.
 _MARKS = (b"[", b"{", b'"', b":")
+_BLANK = 32  # the highest of JSON's four
+# A body of this size may consist of nothing but marks.
 _MAX_DENSE_BYTES = 6 * 2**20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What simdjson raises for a text, a number or a type that it does not read.
@@ -50,19 +51,37 @@ def _refuse_too_many_numbers(body: bytes, max_images: int) -> None:
     numbers = _count(body, b",") + 1
     if numbers > max_numbers:
         raise too_many_images(f"{numbers:,} numbers", max_images)
-    for mark in _MARKS if len(body) > _MAX_DENSE_BYTES else ():
+    if len(body) > _MAX_DENSE_BYTES:
+        _refuse_too_many_tokens(body, max_numbers)
+
+
+def _refuse_too_many_tokens(body: bytes, max_numbers: int) -> None:
+    # Parsing takes five bytes and more for each token, also where no comma stands between two of them.
+    for mark in _MARKS:
         if _has_more(body, mark, max_numbers):
             raise ValueError(f'the body has more than {max_numbers:,} of {mark.decode()}; {EXPECTED}: {{"images": [[…], …]}}.')
+    # Two for each number: before its comma and after.
+    if _count_gaps(body) > 3 * max_numbers:
+        raise ValueError(f"the body has more blanks than numbers to stand between; {EXPECTED}.")
 
 
 def _count(body: bytes, byte: bytes) -> int:
     # bytes.count looks for each occurrence anew, which takes ten times as long where there are many.
     if len(body) < _SHORT_BYTES:
         return body.count(byte)
+    return sum(int(np.count_nonzero(piece == byte[0])) for piece in _pieces(body))
+
+
+def _count_gaps(body: bytes) -> int:
+    """Return how many times a blank is followed by something else, but where two pieces meet."""
+    blanks = (piece <= _BLANK for piece in _pieces(body))
+    return sum(int(np.count_nonzero(each[:-1] > each[1:])) for each in blanks)
+
+
+def _pieces(body: bytes) -> Iterator[NDArray[np.uint8]]:
+    """Return the bytes in pieces, so that what is made of them takes little memory and stays in the cache."""
     values = np.frombuffer(body, np.uint8)
-    # In pieces, or as many truths as bytes would be held at once.
-    pieces = (values[start : start + _PIECE_BYTES] for start in range(0, len(body), _PIECE_BYTES))
-    return sum(int(np.count_nonzero(piece == byte[0])) for piece in pieces)
+    return (values[start : start + _PIECE_BYTES] for start in range(0, len(body), _PIECE_BYTES))
 
 
 def _has_more(body: bytes, byte: bytes, limit: int) -> bool:

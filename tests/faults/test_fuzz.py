@@ -299,7 +299,7 @@ def fuzz(server: Server, num_cases: int, its_seed: int) -> None:
         report_multiple_bugs=False,
         database=None,
         phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example),
     )
     @given(st.lists(cases(), min_size=CASES_IN_AN_EXAMPLE, max_size=CASES_IN_AN_EXAMPLE), st.sampled_from([1, 1, 1, 5, 50]))
     def run(batch: list[Case], pipelined: int) -> None:

@@ -27,8 +27,7 @@ def small(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Ite
     """Return a service with low limits."""
     home = tmp_path_factory.mktemp("small")
     (home / "models").symlink_to(published_home / "models")
-    limits = {"MAX_BODY_BYTES": str(MAX_BYTES), "MAX_IMAGES": str(MAX_IMAGES), "REQUEST_SECONDS": str(SECONDS)}
-    with serving(home, **limits) as server:
+    with serving(home, MAX_BODY_BYTES=str(MAX_BYTES), MAX_IMAGES=str(MAX_IMAGES), REQUEST_SECONDS=str(SECONDS)) as server:
         yield server
 
 
@@ -39,9 +38,12 @@ def is_chunked(request: pytest.FixtureRequest) -> bool:
 
 def ask(server: Server, body: bytes, content_type: str, is_chunked: bool) -> Answer:
     """Send `body`, look for the answer, and show that the connection still answers what is right."""
-    framing: dict[str, str | int] = {"Transfer-Encoding": "chunked"} if is_chunked else {"Content-Length": len(body)}
+    if is_chunked:
+        data = head(Content_Type=content_type, Transfer_Encoding="chunked") + chunked(body, 1000)
+    else:
+        data = head(Content_Type=content_type, Content_Length=len(body)) + body
     with Connection(server) as connection:
-        connection.send(head(Content_Type=content_type, **framing) + (chunked(body, 1000) if is_chunked else body))
+        connection.send(data)
         answer = connection.answer()
         connection.send(head(Content_Type=JSON, Content_Length=len(SEVEN)) + SEVEN)
         next_answer = connection.answer()
