@@ -1,12 +1,13 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup serve train test slow browser containers image up check bench lock
+.PHONY: help setup serve train test slow browser containers image up check bench audit sbom lock
 
 PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv-bench/.installed
+AUDIT_INSTALLED := .venv-audit/.installed
 
 # BentoML reports usage to its makers unless this says otherwise.
 export BENTOML_DO_NOT_TRACK ?= True
@@ -76,6 +77,20 @@ $(BENCH_INSTALLED): $(INSTALLED) requirements/bench.txt
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
+audit: $(AUDIT_INSTALLED) ## look for known vulnerabilities in all that is locked; asks PyPI's advisories, so it needs the network
+	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/dev.txt -r requirements/gpu.txt
+
+SBOM := sbom.json
+
+sbom: $(AUDIT_INSTALLED) ## write what serving installs, with hashes, into SBOM (sbom.json) in the form of CycloneDX
+	@PYTHONWARNINGS=ignore .venv-audit/bin/cyclonedx-py requirements requirements/serve.txt --pyproject pyproject.toml --output-reproducible -o $(SBOM)
+
+$(AUDIT_INSTALLED): $(INSTALLED) requirements/audit.txt
+	@echo "Setting up .venv-audit (85 MB, some seconds) …"
+	@rm -rf .venv-audit && .venv/bin/python -m venv .venv-audit
+	@.venv-audit/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/audit.txt
+	@touch $@
+
 LOCK_IN := .
 COMPILE = cd $(LOCK_IN) && "$(CURDIR)/$(BIN)/uv" pip compile --quiet --system-certs --universal --generate-hashes \
 	--no-emit-index-url --custom-compile-command "make lock" $(UPGRADE) pyproject.toml
@@ -86,3 +101,4 @@ lock: setup ## write requirements/*.txt from pyproject.toml; UPGRADE=--upgrade f
 	@$(COMPILE) -o requirements/train.txt --constraint requirements/dev.txt --extra train
 	@$(COMPILE) -o requirements/gpu.txt --constraint requirements/dev.txt --extra gpu
 	@$(COMPILE) -o requirements/bench.txt --constraint requirements/dev.txt --extra train --extra dev --extra bench
+	@$(COMPILE:pyproject.toml=--group=audit) -o requirements/audit.txt

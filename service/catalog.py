@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import bentoml
 import numpy as np
-from bentoml.exceptions import BentoMLException, NotFound
+from bentoml.exceptions import NotFound
 from numpy.typing import NDArray
 
 from models.card import GOLDEN_FILE, PARITY_TOLERANCE, WEIGHTS_FILE, ModelCard
@@ -135,8 +135,8 @@ def find_version(tag: str) -> tuple[Path, ModelCard]:
         raise CatalogError(
             "missing", f"{tag} is not in the BentoML store; `make train` (python -m training) publishes one."
         ) from None
-    except (BentoMLException, OSError, ValueError) as error:
-        raise CatalogError("incomplete", f"{tag} cannot be served: {error}") from None
+    except Exception as error:  # of a damaged description, BentoML raises what its parsers do
+        raise CatalogError("incomplete", f"{tag} cannot be served: {str(error).splitlines()[0]}") from None
     return folder, _whole_card(tag, folder)
 
 

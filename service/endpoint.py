@@ -16,14 +16,15 @@ from service.answers import BYTES, answer_type, encode_bytes, encode_json, expla
 from service.batcher import Batcher, Computed, DeadlineError, QueueFullError
 from service.catalog import Catalog, Version
 from service.intake import Intake
-from service.memory import QuietMoment
+from service.memory import QuietMoment, give_back_freed_memory
 from service.refusals import CLIENT_LEFT, Refusal, busy
 from service.settings import Settings
 from service.slow_lane import SlowLane
 from service.wire import Form, decode, form_of
 
-# From here on, what bodies in hand leave behind in memory is worth giving back.
-_LARGE_BYTES = 2**20
+# From here on, what bodies in hand leave behind in memory is worth giving back; of a picture it may be a thousand times that.
+_LARGE_BYTES = 2**16
+_HUGE_BYTES = 8 * 2**20
 
 _Answered = tuple[NDArray[np.float32], Computed, tuple[float, float]]
 
@@ -83,14 +84,17 @@ class PredictEndpoint:
         return images, computed, (decoded - began, computed.queue_seconds + began - complete)
 
     async def _decoded(self, form: Form, body: bytes, content_type: str) -> NDArray[np.float32]:
-        if self._intake.bytes_in_hand > _LARGE_BYTES:
-            self._quiet_moment.put_off()
+        if len(body) > _HUGE_BYTES:
+            give_back_freed_memory()  # the pieces in which it came, before parsing takes as much again
         arguments = (form, body, content_type, self._settings.max_images)
         try:
             return await self._slow_lane.run(decode, *arguments) if form.is_slow else decode(*arguments)
         except BaseException:
             self._batcher.let_in()
             raise
+        finally:
+            if self._intake.bytes_in_hand > _LARGE_BYTES or form.is_slow:
+                self._quiet_moment.put_off()
 
 
 def _check_coding(coding: bytes) -> None:

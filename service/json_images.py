@@ -1,6 +1,6 @@
 """JSON bodies to arrays without a Python object for each number: parse, prove the shape, and only then trust the size."""
 
-from collections.abc import Sequence, Sized
+from collections.abc import Iterator, Sequence, Sized
 from typing import NoReturn, cast
 
 import numpy as np
@@ -20,6 +20,11 @@ _NUMBERS_AND_BLANKS = b"0123456789+-.eE \t\r\n"
 _FLAT_SKELETON = b"[" + b"," * (NUM_PIXELS - 1) + b"]"
 _SQUARE_SKELETON = b"[" + b",".join([b"[" + b"," * (_COLUMNS - 1) + b"]"] * _ROWS) + b"]"
 _SHORT_BYTES = 4096
+_PIECE_BYTES = 2**16
+_MARKS = (b"[", b"{", b'"', b":")
+_BLANK = 32  # the highest of JSON's four
+# A body of this size may consist of nothing but marks.
+_MAX_DENSE_BYTES = 6 * 2**20
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What simdjson raises for a text, a number or a type that it does not read.
 _NOT_READ = (ValueError, TypeError, KeyError, RuntimeError)
@@ -46,11 +51,46 @@ def _refuse_too_many_numbers(body: bytes, max_images: int) -> None:
     numbers = _count(body, b",") + 1
     if numbers > max_numbers:
         raise too_many_images(f"{numbers:,} numbers", max_images)
+    if len(body) > _MAX_DENSE_BYTES:
+        _refuse_too_many_tokens(body, max_numbers)
+
+
+def _refuse_too_many_tokens(body: bytes, max_numbers: int) -> None:
+    # Parsing takes five bytes and more for each token, also where no comma stands between two of them.
+    for mark in _MARKS:
+        if _has_more(body, mark, max_numbers):
+            raise ValueError(f'the body has more than {max_numbers:,} of {mark.decode()}; {EXPECTED}: {{"images": [[…], …]}}.')
+    # Two for each number: before its comma and after.
+    if _count_gaps(body) > 3 * max_numbers:
+        raise ValueError(f"the body has more blanks than numbers to stand between; {EXPECTED}.")
 
 
 def _count(body: bytes, byte: bytes) -> int:
     # bytes.count looks for each occurrence anew, which takes ten times as long where there are many.
-    return body.count(byte) if len(body) < _SHORT_BYTES else int(np.count_nonzero(np.frombuffer(body, np.uint8) == byte[0]))
+    if len(body) < _SHORT_BYTES:
+        return body.count(byte)
+    return sum(int(np.count_nonzero(piece == byte[0])) for piece in _pieces(body))
+
+
+def _count_gaps(body: bytes) -> int:
+    """Return how many times a blank is followed by something else, but where two pieces meet."""
+    blanks = (piece <= _BLANK for piece in _pieces(body))
+    return sum(int(np.count_nonzero(each[:-1] > each[1:])) for each in blanks)
+
+
+def _pieces(body: bytes) -> Iterator[NDArray[np.uint8]]:
+    """Return the bytes in pieces, so that what is made of them takes little memory and stays in the cache."""
+    values = np.frombuffer(body, np.uint8)
+    return (values[start : start + _PIECE_BYTES] for start in range(0, len(body), _PIECE_BYTES))
+
+
+def _has_more(body: bytes, byte: bytes, limit: int) -> bool:
+    """Say whether `byte`, which is rare in a good body, comes more than `limit` times, without counting on from there."""
+    for start in range(0, len(body), _PIECE_BYTES):
+        limit -= body.count(byte, start, start + _PIECE_BYTES)
+        if limit < 0:
+            return True
+    return False
 
 
 def _parsed(body: bytes) -> tuple[simdjson.Array | None, Exception | None]:

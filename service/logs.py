@@ -64,3 +64,5 @@ def configure_logs() -> None:
     # Both say at INFO what BentoML says again.
     for chatty in ("uvicorn.error", "circus", "httpx"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # A line for each form that a stranger sends broken.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)

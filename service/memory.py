@@ -3,9 +3,10 @@
 import asyncio
 import ctypes
 import gc
+from collections.abc import MutableMapping
 
 # glibc's <malloc.h>.
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
 
 # Room for what the largest request of pixels takes: its body, what parsing makes of it, and two arrays.
 _KEPT_BYTES = 64 * 2**20
@@ -17,6 +18,14 @@ def freeze_start_up_heap() -> None:
     gc.freeze()
 
 
+def limit_arenas(environment: MutableMapping[str, str]) -> None:
+    """Let glibc have one arena in processes that start with `environment`: of another one, up to 64 MiB are never given back.
+
+    `mallopt` comes too late for that, since threads have their arenas by then.
+    """
+    environment.setdefault("MALLOC_ARENA_MAX", "1")
+
+
 def keep_freed_memory() -> None:
     """Let glibc keep up to 64 MiB that was freed for the next large request; elsewhere do nothing.
 
@@ -26,7 +35,6 @@ def keep_freed_memory() -> None:
     if mallopt := getattr(ctypes.CDLL(None), "mallopt", None):
         mallopt(_M_MMAP_THRESHOLD, _KEPT_BYTES)
         mallopt(_M_TRIM_THRESHOLD, _KEPT_BYTES)
-        mallopt(_M_ARENA_MAX, 1)  # else each thread keeps as much again
 
 
 def give_back_freed_memory() -> None:
@@ -45,4 +53,8 @@ class QuietMoment:
         """Start the second anew. To be called from a running event loop."""
         if self._timer:
             self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(1, give_back_freed_memory)
+        self._timer = asyncio.get_running_loop().call_later(1, self._give_back)
+
+    def _give_back(self) -> None:
+        gc.collect()  # an error that came from a thread holds its request's body in a cycle
+        give_back_freed_memory()

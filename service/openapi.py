@@ -1,5 +1,6 @@
 """The OpenAPI document of the whole HTTP contract, made from the tables that the code itself uses."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic.json_schema import models_json_schema
@@ -7,7 +8,7 @@ from pydantic.json_schema import models_json_schema
 from models.digits import IMAGE_SHAPE, MAX_PIXEL, NUM_PIXELS
 from service.answers import Answer, Error
 from service.metrics import STAGES
-from service.pages import page_paths
+from service.pages import FILES, PICTURE, PICTURES, PerceptronQuery, file_names, file_type
 from service.settings import Settings
 from service.wire import BYTES, FORMS, JPEG, JSON, MULTIPART, NPY, PNG
 
@@ -30,13 +31,13 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "servers": [{"url": "."}],
         "paths": {
             "/predict": {"post": _predict(settings)},
-            "/model": {"get": _get("The card of the version that is served.", "application/json")},
-            **page_paths(),
-            "/livez": {"get": _get("200 as long as the process lives.", "text/plain")},
-            "/readyz": {"get": _get("200 once the served version has answered its golden digits.", "text/plain")},
+            "/model": {"get": _get("The card of the version that is served.", JSON)},
+            **_page_paths(),
+            "/livez": {"get": _get("200 as long as the process lives.", "text/plain", refusals={})},
+            "/readyz": {"get": _get("200 once the version answered its golden digits.", "text/plain", refusals=_DRAINING)},
             "/metrics": {"get": _get("Metrics of all workers, for Prometheus.", "text/plain")},
-            "/docs.json": {"get": _get("This document.", "application/json")},
-            "/schema.json": {"get": _get("The API as BentoML's client reads it.", "application/json")},
+            "/docs.json": {"get": _get("This document.", JSON)},
+            "/schema.json": {"get": _get("The API as BentoML's client reads it.", JSON)},
         },
         "components": {"schemas": _schemas()},
     }
@@ -47,14 +48,44 @@ def _schemas() -> dict[str, Any]:
     return schemas[1]["$defs"]
 
 
-def _get(description: str, media_type: str) -> dict[str, Any]:
-    return {"summary": description, "responses": {"200": {"description": description, "content": {media_type: {}}}}}
+_NO_KEY = {401: "No key or one that is not known, where keys are set."}
+_GONE = _NO_KEY | {404: "The version that is served is no longer in the store."}
+_NO_SUCH = _NO_KEY | {404: "There is none of that name, or the version that is served is no longer in the store."}
+_MALFORMED = _NO_KEY | {400: "The query is not what it should be; the sentence says what is wrong."}
+_DRAINING = {503: "This worker is about to stop."}
+
+
+def _get(
+    description: str, *media_types: str, parameters: Sequence[Any] = (), refusals: Mapping[int, str] = _NO_KEY
+) -> dict[str, Any]:
+    answer = {"description": description, "content": {each: {} for each in media_types}}
+    return {"summary": description, "parameters": parameters, "responses": {"200": answer} | _refused(refusals)}
+
+
+def _page_paths() -> dict[str, Any]:
+    query = PerceptronQuery.model_json_schema()["properties"]
+    in_query = [{"name": name, "in": "query", "schema": schema} for name, schema in query.items()]
+    file, picture = _in_path("file", file_names()), _in_path("name", PICTURES)
+    operations = {
+        "/": _get("The page: draw a digit and see why.", "text/html"),
+        FILES: _get("A file of the page.", *sorted(map(file_type, file_names())), parameters=file, refusals=_NO_SUCH),
+        "/samples": _get("Twenty digits to try: images, labels, and the digits answered.", JSON, refusals=_GONE),
+        "/model/weights": _get("784×10 weights, for pixels scaled to 0-1, and 10 biases.", JSON),
+        PICTURE: _get("A picture of the version that is served.", PNG, parameters=picture, refusals=_NO_SUCH),
+        "/perceptron": _get(
+            "A perceptron's training on the unit square's corners, by epoch.", JSON, parameters=in_query, refusals=_MALFORMED
+        ),
+    }
+    return {path: {"get": operation} for path, operation in operations.items()}
+
+
+def _in_path(name: str, values: Sequence[str]) -> list[dict[str, Any]]:
+    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string", "enum": list(values)}}]
 
 
 def _predict(settings: Settings) -> dict[str, Any]:
-    refusals = {
+    refusals = _NO_KEY | {
         400: "The body is not what its media type says; the sentence names image and pixel.",
-        401: "No key or one that is not known, where keys are set.",
         408: f"The body was not complete after {settings.request_seconds:g} s.",
         413: f"More than {settings.max_body_bytes:,} bytes or {settings.max_images:,} images.",
         415: f"The media type is none of: {', '.join(FORMS)}; or the body has a Content-Encoding.",
@@ -67,7 +98,7 @@ def _predict(settings: Settings) -> dict[str, Any]:
         "summary": "Answer which digit each image shows.",
         "parameters": [_EXPLAIN],
         "requestBody": {"required": True, "content": {each: {"schema": _body(each, settings)} for each in FORMS}},
-        "responses": {"200": _ANSWER} | {str(status): _refusal(sentence) for status, sentence in refusals.items()},
+        "responses": {"200": _ANSWER} | _refused(refusals),
     }
 
 
@@ -88,8 +119,9 @@ _ANSWER = {
 }
 
 
-def _refusal(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {JSON: {"schema": {"$ref": _SCHEMAS + "Error"}}}}
+def _refused(refusals: Mapping[int, str]) -> dict[str, Any]:
+    content = {JSON: {"schema": {"$ref": _SCHEMAS + "Error"}}}
+    return {str(status): {"description": sentence, "content": content} for status, sentence in refusals.items()}
 
 
 def _body(media_type: str, settings: Settings) -> dict[str, Any]:

@@ -1,18 +1,18 @@
 """The page's files, and what it asks for: samples, weights and pictures of the version served, a perceptron's training."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from functools import lru_cache
+from mimetypes import guess_type
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 import numpy as np
 import orjson
 from pydantic import BaseModel, Field, ValidationError
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from models.card import GOLDEN_FILE, PICTURES_FOLDER
@@ -20,13 +20,13 @@ from models.digits import NUM_CLASSES
 from models.perceptron import learn_gate, learn_gate_with_hidden_layer
 from service.catalog import Catalog, Version
 from service.refusals import Refusal
-from service.wire import JSON
+from service.wire import BYTES, JSON
 
 PICTURES = ("weights", "confusion", "reliability", "learning_curve")
 NUM_SAMPLES = 20
 
 _WEB = Path(__file__).parent / "web"
-_FILES, _PICTURE = "/web/{file}", "/model/pictures/{name}.png"
+FILES, PICTURE = "/web/{file}", "/model/pictures/{name}.png"
 _FILE_HEADERS = MappingProxyType(
     {
         # Nothing from elsewhere, nothing inline, no plugins, no frames, no forms.
@@ -64,7 +64,7 @@ def page_routes(catalog: Catalog) -> dict[str, Route]:
     def picture(request: Request) -> Response:
         version = catalog.served
         path = _folder(version) / PICTURES_FOLDER / Path(request.url.path).name
-        return FileResponse(path, headers={"X-Model-Version": version.card.version})
+        return _whole_file(path, {"X-Model-Version": version.card.version})
 
     single = {
         "/": _page,
@@ -72,11 +72,11 @@ def page_routes(catalog: Catalog) -> dict[str, Route]:
         "/model/weights": of_served(weights_document),
         "/perceptron": _perceptron,
     }
-    files, pictures = _route(_FILES, _file), Route(_PICTURE, picture)
+    files, pictures = _route(FILES, _file), Route(PICTURE, picture)
     return (
         {path: _route(path, endpoint) for path, endpoint in single.items()}
-        | {_FILES.format(file=name): files for name in _file_names()}
-        | {_PICTURE.format(name=name): pictures for name in PICTURES}
+        | {FILES.format(file=name): files for name in file_names()}
+        | {PICTURE.format(name=name): pictures for name in PICTURES}
     )
 
 
@@ -87,16 +87,27 @@ def _route(path: str, endpoint: Callable[[Request], Response]) -> Route:
     return route
 
 
-def _file_names() -> list[str]:
+def file_names() -> list[str]:
+    """Return the names of the page's files."""
     return sorted(path.name for path in _WEB.iterdir())
 
 
 def _page(request: Request) -> Response:
-    return FileResponse(_WEB / "index.html", headers=_FILE_HEADERS)
+    return _whole_file(_WEB / "index.html", _FILE_HEADERS)
 
 
 def _file(request: Request) -> Response:
-    return FileResponse(_WEB / Path(request.url.path).name, headers=_FILE_HEADERS)
+    return _whole_file(_WEB / Path(request.url.path).name, _FILE_HEADERS)
+
+
+def _whole_file(path: Path, headers: Mapping[str, str]) -> Response:
+    # Starlette's FileResponse would also answer parts of a file, with statuses and errors that are not in the contract.
+    return Response(path.read_bytes(), media_type=file_type(path.name), headers=headers)
+
+
+def file_type(name: str) -> str:
+    """Return the media type of a file of that name."""
+    return guess_type(name)[0] or BYTES
 
 
 def _folder(version: Version) -> Path:
@@ -148,26 +159,3 @@ def perceptron_document(query: PerceptronQuery) -> bytes:
     given = (query.target, query.learning_rate, query.seed)
     units = learn_gate_with_hidden_layer(*given) if query.hidden else (learn_gate(*given),)
     return orjson.dumps(query.model_dump() | {"units": [asdict(unit) | {"learned": unit.learned} for unit in units]})
-
-
-def page_paths() -> dict[str, Any]:
-    """Return what the OpenAPI document says of the paths in here."""
-    query = PerceptronQuery.model_json_schema()["properties"]
-    parameters = [{"name": name, "in": "query", "schema": schema} for name, schema in query.items()]
-    return {
-        "/": _described("The page: draw a digit and see why.", "text/html"),
-        _FILES: _described("A file of the page.", "text/javascript", _in_path("file", _file_names())),
-        "/samples": _described("Twenty digits to try: images, labels, and the digits answered.", JSON),
-        "/model/weights": _described("784×10 weights, for pixels scaled to 0-1, and 10 biases.", JSON),
-        _PICTURE: _described("A picture of the version that is served.", "image/png", _in_path("name", list(PICTURES))),
-        "/perceptron": _described("A perceptron's training on the unit square's corners, by epoch.", JSON, parameters),
-    }
-
-
-def _in_path(name: str, values: list[str]) -> list[dict[str, Any]]:
-    return [{"name": name, "in": "path", "required": True, "schema": {"type": "string", "enum": values}}]
-
-
-def _described(summary: str, media_type: str, parameters: list[dict[str, Any]] | None = None) -> dict[str, Any]:
-    answers = {"200": {"description": summary, "content": {media_type: {}}}}
-    return {"get": {"summary": summary, "responses": answers} | ({"parameters": parameters} if parameters else {})}

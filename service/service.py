@@ -16,7 +16,7 @@ from service.drain import Drain
 from service.engine import NoGpuError, require_gpu
 from service.listening import accept_all_that_wait
 from service.logs import configure_logs
-from service.memory import freeze_start_up_heap, keep_freed_memory
+from service.memory import freeze_start_up_heap, keep_freed_memory, limit_arenas
 from service.open_files import raise_open_files_limit
 from service.settings import Settings
 
@@ -65,6 +65,7 @@ class DigitClassifier:
         """Fail before any worker starts, with one sentence, where no worker could serve."""
         configure_logs()
         os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
+        limit_arenas(os.environ)
         try:
             find_version(SETTINGS.model)
             if SETTINGS.device == "gpu":

@@ -145,8 +145,9 @@ def _parts(body: bytes, content_type: str, max_parts: int) -> list[memoryview]:
         parts.append(memoryview(b""))
 
     def fill(data: bytes, start: int, stop: int) -> None:
-        assert not parts[-1]  # it has all of the body at once, so each part comes as one
-        parts[-1] = memoryview(data)[start:stop]
+        # The parser has all of the body at once, so that a part comes as one piece, which is not copied.
+        piece = memoryview(data)[start:stop]
+        parts[-1] = memoryview(b"".join((parts[-1], piece))) if parts[-1] else piece
 
     def complete() -> None:
         nonlocal is_complete

@@ -1,0 +1,206 @@
+"""What bodies made to take memory take: at most 96 MiB above idle, and after some quiet seconds nearly none."""
+
+import gzip
+import io
+import struct
+import time
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from service.wire import BYTES, JPEG, JSON, MULTIPART, NPY, PNG
+from tests.faults.raw import Answer, Connection, head
+from tests.faults.test_fuzz import PIXELS, SEVEN, npy
+from tests.serving import Server, serving
+
+MIB = 2**20
+MAX_BYTES = 16 * MIB
+PEAK_MIB, LEFT_MIB = 96, 8
+QUIET_SECONDS = 5
+AT_ONCE = 8
+
+
+@pytest.fixture(scope="module")
+def warm(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a service that has answered one large request of each kind before."""
+    home = tmp_path_factory.mktemp("memory")
+    (home / "models").symlink_to(published_home / "models")
+    with serving(home) as server:
+        for name in ("the longest numbers", "many keys in 1 MiB", "bytes", "a PNG with a text"):
+            send_at_once(server, name, AT_ONCE)
+        time.sleep(QUIET_SECONDS)
+        yield server
+
+
+def ask(server: Server, body: bytes, content_type: str, target: str = "/predict", **headers: str) -> Answer:
+    with Connection(server, seconds=60) as connection:
+        connection.send(head("POST", target, Content_Type=content_type, Content_Length=len(body), **headers))
+        connection.send(body)
+        answer = connection.answer()
+    assert answer
+    return answer
+
+
+def filled(beginning: bytes, piece: bytes, end: bytes) -> bytes:
+    """Return as many of `piece` as MAX_BYTES allow, between `beginning` and `end`."""
+    return beginning + piece * ((MAX_BYTES - len(beginning) - len(end)) // len(piece)) + end
+
+
+def many_images() -> bytes:
+    """Return as many images with the longest numbers as fit: 784 times 20 characters for each."""
+    image = b"[" + b",".join([b"254.1234567890123456"] * 784) + b"]"
+    return b'{"images":[' + b",".join([image] * 1000) + b"]}"
+
+
+def plain_png() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(PIXELS.reshape(28, 28)).save(file, "png")
+    return file.getvalue()
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png_bomb(width: int, height: int, depth: int, colours: int, rows: int | None = None) -> bytes:
+    """Return a PNG of zeros, `rows` of them: 1 byte for each 1,000 that it unpacks to."""
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colours]
+    row = b"\x00" + b"\x00" * ((width * depth * channels + 7) // 8)
+    packer = zlib.compressobj(9)
+    data = b"".join(packer.compress(row) for _ in range(height if rows is None else rows)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, depth, colours, 0, 0, 0)
+    palette = chunk(b"PLTE", b"\x00" * 768) if colours == 3 else b""
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + palette + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def text_bomb() -> bytes:
+    """Return a good PNG with a text in it that unpacks to 128 MiB."""
+    text = chunk(b"zTXt", b"a\x00\x00" + zlib.compress(b"\x00" * 128 * MIB))
+    picture = plain_png()
+    return picture[:33] + text + picture[33:]
+
+
+def jpeg_bomb() -> bytes:
+    file = io.BytesIO()
+    Image.new("CMYK", (4096, 4096)).save(file, "jpeg", progressive=True)
+    return file.getvalue()
+
+
+def tiny_parts() -> bytes:
+    return b"--frontier\r\n\r\n\r\n" * 100_000 + b"--frontier--\r\n"
+
+
+FORM = f"{MULTIPART}; boundary=frontier"
+BODIES: dict[str, tuple[Callable[[], bytes], str, int]] = {
+    "open lists": (lambda: b"[" * MAX_BYTES, JSON, 400),
+    "images of open lists": (lambda: filled(b'{"images":', b"[", b""), JSON, 400),
+    "closed lists": (lambda: b"[" * (MAX_BYTES // 2) + b"]" * (MAX_BYTES // 2), JSON, 400),
+    "open objects": (lambda: filled(b'{"images":', b"{", b""), JSON, 400),
+    "quotes": (lambda: filled(b'{"images":', b'"', b""), JSON, 400),
+    "colons": (lambda: filled(b'{"images":', b":", b""), JSON, 400),
+    "zeros with blanks between": (lambda: filled(b'{"images":[[0', b" 0", b"]]}"), JSON, 400),
+    "empty lists": (lambda: filled(b'{"images":[[]', b",[]", b"]}"), JSON, 413),
+    "lists of lists": (lambda: filled(b'{"images":[[[[]]]', b",[[[]]]", b"]}"), JSON, 413),
+    "zeros": (lambda: filled(b'{"images":[[0', b",0", b"]]}"), JSON, 413),
+    "letters": (lambda: filled(b'{"images":["a"', b',"a"', b"]}"), JSON, 413),
+    "letters, few enough": (lambda: b'{"images":["a"' + b',"a"' * 802_000 + b"]}", JSON, 400),
+    "empty objects": (lambda: b'{"images":[{}' + b",{}" * 802_000 + b"]}", JSON, 400),
+    "empty lists, few enough": (lambda: b'{"images":[[]' + b",[]" * 802_000 + b"]}", JSON, 400),
+    "lists and a list": (lambda: b'{"images":[[]' + b",[]" * 802_000 + b"]}" + b" " * 12 * MIB, JSON, 400),
+    "many keys": (lambda: b"{" + b",".join(b'"%x":0' % n for n in range(802_000)) + b"}", JSON, 400),
+    "many keys in 1 MiB": (lambda: (b"{" + b",".join(b'"%x":0' % n for n in range(105_000)) + b"}")[:MIB], JSON, 400),
+    "letters in 1 MiB": (lambda: b'{"images":["a"' + b',"a"' * 262_000 + b"]}", JSON, 400),
+    "empty objects in 1 MiB": (lambda: b'{"images":[{}' + b",{}" * 349_000 + b"]}", JSON, 400),
+    "numbers in 1 MiB": (lambda: b'{"images":[0' + b",0" * 524_000 + b"]}", JSON, 400),
+    "one long key": (lambda: filled(b'{"', b"a", b'":0}'), JSON, 400),
+    "one long string": (lambda: filled(b'{"images":"', b"\\u0000", b'"}'), JSON, 400),
+    "one long number": (lambda: filled(b'{"images":[[', b"9", b"]]}"), JSON, 400),
+    "blanks": (lambda: filled(b"", b" ", b"7"), JSON, 400),
+    "the longest numbers": (many_images, JSON, 200),
+    "the longest numbers, one too large": (lambda: many_images()[:-23] + b"256]]}", JSON, 400),
+    "float64": (lambda: npy(np.zeros((1024, 784))), NPY, 200),
+    "float64, backwards": (lambda: npy(np.zeros((1024, 784), ">f8", order="F")), NPY, 200),
+    "float64, twice too many": (lambda: npy(np.zeros((2048, 784))), NPY, 413),
+    "float16, most of them": (lambda: npy(np.zeros((10_000, 784), "f2")), NPY, 413),
+    "complex": (lambda: npy(np.zeros((1024, 784), complex)), NPY, 400),
+    "a huge header": (lambda: filled(b"\x93NUMPY\x02\x00" + struct.pack("<I", MAX_BYTES - 12), b"(", b""), NPY, 400),
+    "bytes": (lambda: PIXELS.tobytes() * 1024, BYTES, 200),
+    "bytes, as many as fit": (lambda: filled(b"", b"\x00" * 784, b""), BYTES, 413),
+    "100,000 tiny parts": (tiny_parts, FORM, 413),
+    "1,024 empty parts": (lambda: b"--frontier\r\n\r\n\r\n" * 1024 + b"--frontier--\r\n", FORM, 400),
+    "one part of 16 MiB": (lambda: filled(b"--frontier\r\n\r\n", b"\x00", b"\r\n--frontier--\r\n"), FORM, 400),
+    "a form without an end": (lambda: filled(b"--frontier\r\nA: ", b"a", b""), FORM, 400),
+    "a PNG of 16 megapixels": (lambda: png_bomb(4096, 4096, 8, 0), PNG, 400),
+    "a PNG of 16 megapixels, RGBA": (lambda: png_bomb(4096, 4096, 8, 6), PNG, 400),
+    "a PNG of 16 megapixels, RGB of 16 bits": (lambda: png_bomb(4096, 4096, 16, 2), PNG, 400),
+    "a PNG of 16 megapixels, with a palette": (lambda: png_bomb(4096, 4096, 8, 3), PNG, 400),
+    "a PNG that is larger than it says": (lambda: png_bomb(28, 28, 8, 0, rows=10**7), PNG, 400),
+    "a PNG with a text": (text_bomb, PNG, 200),
+    "a JPEG of 16 megapixels": (jpeg_bomb, JPEG, 400),
+}
+
+
+def send_at_once(server: Server, name: str, count: int, target: str = "/predict") -> list[int]:
+    """Send the body of that `name` over `count` connections and return the statuses."""
+    make, content_type, _ = BODIES[name]
+    body = make()
+    with ThreadPoolExecutor(count) as pool:
+        return list(pool.map(lambda _: ask(server, body, content_type, target).status, range(count)))
+
+
+def watched(server: Server, name: str, count: int, target: str = "/predict") -> list[int]:
+    """Send as `send_at_once` does, and check what the service takes for it and keeps."""
+    idle = server.memory_kib()
+    server.forget_peak()
+    statuses = send_at_once(server, name, count, target)
+    peak = (server.peak_kib() - idle) / 1024
+    left = left_above(server, idle)
+    print(f"{name}, {count} at once: at most {peak:.0f} MiB above idle, {left:.1f} after; {sorted(statuses)}")
+    assert peak <= PEAK_MIB
+    assert left <= LEFT_MIB
+    return statuses
+
+
+def left_above(server: Server, idle: int) -> float:
+    """Return how many MiB the service still holds above `idle` once it has given back what it can, or some seconds later."""
+    deadline = time.monotonic() + QUIET_SECONDS
+    while (left := (server.memory_kib() - idle) / 1024) > LEFT_MIB and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return left
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BODIES)
+def test_no_body_takes_much_memory_or_keeps_it(warm: Server, name: str) -> None:
+    statuses = watched(warm, name, AT_ONCE)
+    assert BODIES[name][2] in statuses
+    assert set(statuses) <= {BODIES[name][2], 429}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["the longest numbers", "bytes"])
+def test_evidence_for_as_many_images_as_may_come_does_neither(warm: Server, name: str) -> None:
+    assert 200 in watched(warm, name, AT_ONCE, "/predict?explain=true")
+
+
+@pytest.mark.parametrize("coding", ["gzip", "deflate"])
+def test_a_compressed_body_is_refused_unpacked_by_nobody(server: Server, coding: str) -> None:
+    bomb = zlib.compress(b"[" * 128 * MIB, wbits=31 if coding == "gzip" else 15)
+    idle = server.memory_kib()
+    server.forget_peak()
+    statuses = [ask(server, body, JSON, Content_Encoding=coding).status for body in (bomb, gzip.compress(SEVEN))]
+    rise = (server.peak_kib() - idle) / 1024
+    print(f"{coding}: {len(bomb):,} bytes that unpack to 128 MiB: {statuses}, {rise:.1f} MiB above idle")
+    assert statuses == [415, 415]
+    assert rise <= LEFT_MIB
+
+
+def test_sixteen_mebibytes_of_brackets_take_little_memory_and_keep_none(server: Server) -> None:
+    ask(server, BODIES["the longest numbers"][0](), JSON)
+    time.sleep(QUIET_SECONDS)
+    assert 400 in watched(server, "open lists", AT_ONCE)
