@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.pictures import MAX_PICTURE_PIXELS
+from service.picture_files import MAX_PICTURE_PIXELS
 from service.wire import _MAX_NPY_HEADER, BYTES, JSON, MULTIPART, NPY, PNG
 from tests.faults.raw import Answer, Connection, chunked, head
 from tests.faults.test_fuzz import PIXELS, SEVEN, SEVEN_PNG, form_of, npy
