@@ -45,6 +45,7 @@ class PredictEndpoint:
         announced = headers.get(b"content-length")
         with self._intake.place(int(announced) if announced else None) as place:
             # All that can be refused without the body is refused before it is read.
+            _check_upgrade(headers)
             _check_coding(headers.get(b"content-encoding", b"identity"))
             content_type = headers.get(b"content-type", b"").decode("latin-1")
             form = form_of(content_type)
@@ -95,6 +96,14 @@ class PredictEndpoint:
         finally:
             if self._intake.bytes_in_hand > _LARGE_BYTES or form.is_slow:
                 self._quiet_moment.put_off()
+
+
+def _check_upgrade(headers: dict[bytes, bytes]) -> None:
+    # uvicorn speaks no other protocol, as it may, but then takes the body for the next request.
+    if b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower():
+        came = headers[b"upgrade"][:40].decode("latin-1")
+        sentence = f"the request offers to upgrade to {came}; send it in HTTP/1.1 alone, without the header Upgrade."
+        raise Refusal(400, "malformed", sentence, {"Connection": "close"})
 
 
 def _check_coding(coding: bytes) -> None:

@@ -105,7 +105,18 @@ def test_every_docker_command_is_one_that_the_container_tests_run() -> None:
     ]
 
 
-@pytest.mark.parametrize("command", [each for each in COMMANDS if each not in SERVING + RECURSIVE + CONTAINERS])
+# A training in a process of its own, which others in here are too.
+SLOW = ['make train ARGS="--recipe baseline --seed 1"']
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(each, marks=pytest.mark.slow if each in SLOW else ())
+        for each in COMMANDS
+        if each not in SERVING + RECURSIVE + CONTAINERS
+    ],
+)
 def test_a_command_runs(command: str, home: Path, address: str) -> None:
     assert run(command, home, address)
 

@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from models.digits import MODEL_NAME, NUM_CLASSES
 from tests.faults.load import Answer, head, loaded, request_of
@@ -50,6 +51,7 @@ def digits_in(answered: list[Answer]) -> list[int]:
     return np.bincount(probabilities.reshape(-1, NUM_CLASSES).argmax(axis=1), minlength=NUM_CLASSES).tolist()
 
 
+@pytest.mark.slow
 def test_metrics_equal_the_clients_own_tally_and_after_a_kill_all_but_what_was_in_flight(home: Path, mnist: Mnist) -> None:
     versions = home / "models" / MODEL_NAME
     requests = requests_of(mnist.test.images)

@@ -144,3 +144,18 @@ def test_what_is_cut_or_thrown_away_is_counted_once_and_not_logged(impatient: Se
     assert value(scrape(impatient), "requests_total", **refused) == before + 1
     lines = [json.loads(line)["message"] for line in impatient.log.read_text().splitlines()]
     assert not [line for line in lines if "without completing" in line or "Invalid HTTP" in line]
+
+
+def test_an_offer_to_upgrade_is_refused_since_its_body_would_be_taken_for_a_request(impatient: Server) -> None:
+    offer = {
+        "Connection": "Upgrade, HTTP2-Settings",
+        "Upgrade": "h2c",
+        "HTTP2-Settings": "AAEAAEAAAAIAAAAB",
+    }  # as Java's client does
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length=len(SEVEN), **offer) + SEVEN)
+        answer, error = answer_on(connection)
+        assert (answer.status, answer.getheader("connection")) == (400, "close")
+        assert error["error"] == "the request offers to upgrade to h2c; send it in HTTP/1.1 alone, without the header Upgrade."
+        assert is_cut(connection)
+    assert httpx.get(f"{impatient.url}/model", headers=offer).status_code == 200

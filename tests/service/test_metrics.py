@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.serving import Server, serving
@@ -35,6 +36,7 @@ def send(server: Server, images: np.ndarray) -> dict[str, list]:
     return server.predict(json.dumps({"images": images.tolist()}).encode()).json()
 
 
+@pytest.mark.slow
 def test_two_workers_are_counted_as_one_service(home: Path, mnist: Mnist) -> None:
     with serving(home, WORKERS="2") as server:
         assert len(server.workers()) == 2

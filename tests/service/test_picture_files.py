@@ -1,6 +1,7 @@
 """What a stranger's picture takes while it is decoded: worst cases by format, measured in a process of their own."""
 
 import json
+import os
 import struct
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.memory import limit_arenas
 from service.picture_files import MAX_DECODED_BYTES, MAX_HEAD_BYTES, SMALL_DECODED_BYTES, greyscale
 from service.pictures import read_picture
 from service.wire import JPEG, MULTIPART, PNG, decode, form_of
@@ -104,7 +106,11 @@ print(peak() - before)
 def taken(bodies: list[bytes]) -> int:
     """Return by how many bytes the peak of a process that reads `bodies` in eight threads is above what it had before."""
     given = json.dumps([body.hex() for body in (encoded(np.zeros((28, 28), np.uint8), "JPEG"), *bodies)])
-    finished = subprocess.run([sys.executable, "-c", MEASURE], input=given, text=True, cwd=ROOT, capture_output=True)
+    environment = dict(os.environ)
+    limit_arenas(environment)
+    finished = subprocess.run(
+        [sys.executable, "-c", MEASURE], input=given, env=environment, text=True, cwd=ROOT, capture_output=True
+    )
     assert finished.returncode == 0, finished.stderr
     return int(finished.stdout)
 

@@ -289,7 +289,7 @@ def test_a_rollback_that_cannot_be_printed_is_said_to_have_happened(published_ho
     assert finished.stderr.startswith(f"error: {NAME}:{version} is the served version now, but standard output cannot ")
 
 
-@pytest.mark.parametrize("quiet", [("--quiet",), ()], ids=["quiet", "loud"])
+@pytest.mark.parametrize("quiet", [pytest.param(("--quiet",), id="quiet", marks=pytest.mark.slow), pytest.param((), id="loud")])
 def test_a_reader_that_has_gone_is_an_error_in_a_sentence(tmp_path: Path, tiny_data: Path, quiet: tuple[str, ...]):
     read_end, write_end = os.pipe()
     os.close(read_end)
@@ -392,7 +392,7 @@ def assert_interrupted_in_a_sentence(process: subprocess.Popen[bytes], home: Pat
 
 
 @pytest.mark.usefixtures("_signals_are_not_ignored")
-@pytest.mark.parametrize("number", SIGNALS)
+@pytest.mark.parametrize("number", [SIGNALS[0], *(pytest.param(each, marks=pytest.mark.slow) for each in SIGNALS[1:])])
 def test_a_signal_during_the_fit_ends_it_in_a_sentence_and_nothing_is_published(tmp_path: Path, number: signal.Signals):
     process = started(tmp_path, "-m", "training", "--epochs", "2000")
     shown = read_until(process, b"loss 0.")

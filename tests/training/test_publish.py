@@ -276,10 +276,10 @@ FULL_DISK_IN_COPYTREE = shutil.Error([("from", "to", "[Errno 28] No space left o
 @pytest.mark.parametrize(
     ("stop", "error"),
     [
-        (stop_while_drawing, CTRL_C),
-        (stop_while_copying_into_the_store, CTRL_C),
+        pytest.param(stop_while_drawing, CTRL_C, marks=pytest.mark.slow),
+        pytest.param(stop_while_copying_into_the_store, CTRL_C, marks=pytest.mark.slow),
         (stop_while_copying_into_the_store, FULL_DISK_IN_COPYTREE),
-        (stop_when_latest_is_truncated, CTRL_C),
+        pytest.param(stop_when_latest_is_truncated, CTRL_C, marks=pytest.mark.slow),
         (stop_when_latest_is_truncated, FULL_DISK),
         (stop_when_latest_is_written, CTRL_C),
     ],

@@ -103,6 +103,7 @@ def test_it_is_not_published_and_that_is_no_failure(run):
     assert not (home / "models" / "digit-classifier").exists()
 
 
+@pytest.mark.slow
 def test_steps_and_seed_can_be_chosen_and_force_publishes(tmp_path):
     finished = run_training(tmp_path, "--recipe", "tutorial", "--steps", "7", "--seed", "3", "--force")
     assert finished.returncode == 0, finished.stderr
