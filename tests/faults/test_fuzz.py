@@ -151,6 +151,7 @@ class Case:
     data: bytes
     is_whole: bool = True
     is_endless: bool = False
+    asks_to_upgrade: bool = False
 
 
 def place(draw: st.DrawFn, text: bytes) -> int:
@@ -204,7 +205,8 @@ def cases(draw: st.DrawFn) -> Case:
     headers.insert(draw(st.integers(0, len(headers))), frame)
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers)
     data = f"{method} {target} HTTP/1.1\r\n{lines}\r\n".encode("latin-1") + body
-    return Case(method, unquote(path.partition("?")[0]), data, kind == "whole", kind == "endless")
+    asks_to_upgrade = any(name == "Upgrade" for name, _ in headers) and b"pgrade" in data.partition(b"Connection: ")[2]
+    return Case(method, unquote(path.partition("?")[0]), data, kind == "whole", kind == "endless", asks_to_upgrade)
 
 
 @st.composite
@@ -241,14 +243,16 @@ class Stranger:
     def _try_whole(self, connection: Connection, left: list[Case], pipelined: int) -> list[Case]:
         """Send `pipelined` cases at a time and expect as many answers; return what an end of the connection has left."""
         while left:
-            group = left[:pipelined]
+            # uvicorn hears nothing more on a connection whose client has asked for another protocol.
+            ends = next((index for index, case in enumerate(left) if case.asks_to_upgrade), len(left)) + 1
+            group = left[: min(pipelined, ends)]
             connection.send(b"".join(case.data for case in group))
             for case in group:
                 answer = connection.answer(case.method)
                 assert answer, f"no answer to {case}"
                 self._check(case, answer)
                 left = left[1:]
-                if answer.is_last:
+                if answer.is_last or case.asks_to_upgrade:
                     return left
         return left
 
@@ -298,7 +302,7 @@ def fuzz(server: Server, num_cases: int, its_seed: int) -> None:
         deadline=None,
         report_multiple_bugs=False,
         database=None,
-        phases=(Phase.generate, Phase.shrink),
+        phases=(Phase.generate,),  # what hangs would hang again at each step of a search for a smaller example
         suppress_health_check=(HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example),
     )
     @given(st.lists(cases(), min_size=CASES_IN_AN_EXAMPLE, max_size=CASES_IN_AN_EXAMPLE), st.sampled_from([1, 1, 1, 5, 50]))
