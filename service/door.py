@@ -65,7 +65,7 @@ class Door:
             return await self._app(scope, receive, send)
         route = self._routes.get(scope["path"])
         label = route.path if route else _NO_ROUTE
-        exchange = Exchange(receive, _naming_its_span(send) if self._is_traced else send, label, self._drained_seconds)
+        exchange = Exchange(scope, receive, _naming_its_span(send) if self._is_traced else send, label, self._drained_seconds)
         try:
             await self._answer_with_cors(scope, exchange.receive, exchange.send)
         except Exception:

@@ -15,6 +15,7 @@ from service import metrics
 from service.answers import BYTES, answer_type, encode_bytes, encode_json, explain
 from service.batcher import Batcher, Computed, DeadlineError, QueueFullError
 from service.catalog import Catalog, Version
+from service.exchange import offers_upgrade
 from service.intake import Intake
 from service.memory import QuietMoment, give_back_freed_memory
 from service.refusals import CLIENT_LEFT, Refusal, busy
@@ -99,11 +100,11 @@ class PredictEndpoint:
 
 
 def _check_upgrade(headers: dict[bytes, bytes]) -> None:
-    # uvicorn speaks no other protocol, as it may, but then takes the body for the next request.
-    if b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower():
+    # uvicorn speaks no other protocol, as it may, but reads no body after an offer to.
+    if offers_upgrade(headers):
         came = headers[b"upgrade"][:40].decode("latin-1")
         sentence = f"the request offers to upgrade to {came}; send it in HTTP/1.1 alone, without the header Upgrade."
-        raise Refusal(400, "malformed", sentence, {"Connection": "close"})
+        raise Refusal(400, "malformed", sentence)
 
 
 def _check_coding(coding: bytes) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 
-from starlette.types import Message, Receive, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from service import metrics
 
@@ -12,15 +13,21 @@ _DRAINED_BYTES = 64 * 2**20
 _CLOSE = (b"connection", b"close")
 
 
+def offers_upgrade(headers: Mapping[bytes, bytes]) -> bool:
+    """Say whether the request offers to go on in another protocol, as Java's client does in its first one."""
+    return b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower()
+
+
 class Exchange:
     """Stands between the server and the application, for one request.
 
     An answer is sent at once, also while the client still sends. Closing the connection then would reset it, and the
     client would see that instead of the answer; so the rest of the body is read and thrown away, and the connection
-    lives on. Only what goes on for too long is cut off.
+    lives on. Only what goes on for too long is cut off. The answer to an offer to upgrade is the last one: uvicorn
+    does not take such offers, which it may, but hears nothing more of such a client either.
     """
 
-    def __init__(self, receive: Receive, send: Send, route: str, drain_seconds: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, route: str, drain_seconds: float) -> None:
         self.status: int | None = None
         self._started = time.perf_counter()
         self._receive = receive
@@ -29,6 +36,7 @@ class Exchange:
         self._drain_seconds = drain_seconds
         self._is_counted = False
         self._is_read = False
+        self._is_last = offers_upgrade(dict(scope["headers"]))
         self._is_closing = False
 
     async def receive(self) -> Message:
@@ -40,6 +48,8 @@ class Exchange:
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
+            if self._is_last:
+                message["headers"] = [*message["headers"], _CLOSE]
             self._is_closing = not self._is_read and _CLOSE in message["headers"]
         elif not message.get("more_body", False):
             self.count()  # before the client can know of it

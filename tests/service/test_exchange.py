@@ -158,4 +158,13 @@ def test_an_offer_to_upgrade_is_refused_since_its_body_would_be_taken_for_a_requ
         assert (answer.status, answer.getheader("connection")) == (400, "close")
         assert error["error"] == "the request offers to upgrade to h2c; send it in HTTP/1.1 alone, without the header Upgrade."
         assert is_cut(connection)
-    assert httpx.get(f"{impatient.url}/model", headers=offer).status_code == 200
+
+
+def test_another_offer_to_upgrade_is_answered_and_ends_the_connection_on_which_nothing_more_would_be_heard(
+    impatient: Server,
+) -> None:
+    with connect(impatient) as connection:
+        connection.sendall(b"GET /model HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+        answer, card = answer_on(connection)
+        assert (answer.status, answer.getheader("connection"), card["name"]) == (200, "close", "digit-classifier")
+        assert is_cut(connection)
