@@ -149,7 +149,7 @@ def test_clients_that_leave_are_counted_and_leave_nothing_behind(home: Path, mni
     body = json.dumps({"images": mnist.test.images[:512].tolist()}).encode()
     request = head(len(body), JSON) + body
     held = []
-    with serving(home) as server:
+    with serving(home, QUEUE_BYTES=str(2**30)) as server:  # room for all of them, so that none is refused
         for turn in range(1, 4):
             for sent in (len(request) // 2, len(request)) * LEAVERS:  # in the middle of sending, in the middle of waiting
                 with connect(server) as connection:
