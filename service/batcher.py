@@ -52,6 +52,9 @@ class Batcher:
 
     There is no timer: an idle engine starts in the next turn. Each request is computed by the engine that it came
     with, and a batch is computed by one engine. To be used from one event loop.
+
+    Before the queue is a gate: where a whole batch waits, bodies that are not parsed yet do better to `wait_for_room`,
+    and are let in, in order, as batches leave.
     """
 
     def __init__(self, max_batch_images: int, max_queue_images: int) -> None:
@@ -73,7 +76,7 @@ class Batcher:
         """Say whether less than a batch waits, so that what is parsed now will be computed soon."""
         return self._queued_images < self._max_batch_images and not self._at_the_gate
 
-    async def room(self, num_images: int, seconds: float) -> None:
+    async def wait_for_room(self, num_images: int, seconds: float) -> None:
         """Wait, behind those who came before, until there is room for about `num_images` images.
 
         Raises:
@@ -130,23 +133,27 @@ class Batcher:
             if rider.answer.cancelled() and rider in self._queue:
                 self._queue.remove(rider)
                 self._queued_images -= len(images)
+                self.let_in()
 
     async def _work(self) -> None:
-        while riders := self._next_batch():
-            self.let_in()
-            engine, images = riders[0].engine, _stacked(riders)
-            started = time.perf_counter()
-            try:
-                probabilities = await self._run(engine, images)
-            except Exception as fault:
-                for rider in riders:
-                    if not rider.answer.done():
-                        rider.answer.set_exception(fault)
-            else:
-                _answer(riders, probabilities, started)
-            if self._queue:
-                await asyncio.sleep(0)  # between two batches the event loop answers and reads
-        self._worker = None
+        try:
+            while riders := self._next_batch():
+                self.let_in()
+                await self._compute(riders)
+                if self._queue:
+                    await asyncio.sleep(0)  # between two batches the event loop answers and reads
+        finally:
+            self._worker = None
+            self.let_in()  # who rode last may have left
+
+    async def _compute(self, riders: list[_Rider]) -> None:
+        started = time.perf_counter()
+        try:
+            _answer(riders, await self._run(riders[0].engine, _stacked(riders)), started)
+        except Exception as fault:
+            for rider in riders:
+                if not rider.answer.done():
+                    rider.answer.set_exception(fault)
 
     def _next_batch(self) -> list[_Rider]:
         """Take from the queue, in order, what the engine of the first computes and fits in one batch."""

@@ -15,7 +15,7 @@ from service import metrics
 from service.answers import BYTES, answer_type, encode_bytes, encode_json, explain
 from service.batcher import Batcher, Computed, DeadlineError, QueueFullError
 from service.catalog import Catalog, Version
-from service.exchange import offers_upgrade
+from service.exchange import offers_another_protocol
 from service.intake import Intake
 from service.memory import QuietMoment, give_back_freed_memory
 from service.refusals import CLIENT_LEFT, Refusal, busy
@@ -44,9 +44,10 @@ class PredictEndpoint:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
         announced = headers.get(b"content-length")
-        with self._intake.place(int(announced) if announced else None) as place:
+        # Zeros may stand before it, more of them than Python makes a number of.
+        with self._intake.place(int(announced.lstrip(b"0") or 0) if announced else None) as place:
             # All that can be refused without the body is refused before it is read.
-            _check_upgrade(headers)
+            _check_protocol(scope)
             _check_coding(headers.get(b"content-encoding", b"identity"))
             content_type = headers.get(b"content-type", b"").decode("latin-1")
             form = form_of(content_type)
@@ -73,9 +74,9 @@ class PredictEndpoint:
         try:
             if not (form.is_slow or self._batcher.has_room()):
                 # What is not parsed yet takes the least memory, and is computed no later for it.
-                await self._batcher.room(len(body) // NUM_PIXELS, limit)
+                await self._batcher.wait_for_room(len(body) // NUM_PIXELS, limit)
             began = time.perf_counter()
-            images = await self._decoded(form, body, content_type)
+            images = await self._decoded(form, body, content_type, complete + limit)
             decoded = time.perf_counter()
             computed = await self._batcher.submit(version.engine, images, limit - (decoded - complete))
         except QueueFullError:
@@ -85,24 +86,34 @@ class PredictEndpoint:
             raise Refusal(504, "deadline", sentence) from None
         return images, computed, (decoded - began, computed.queue_seconds + began - complete)
 
-    async def _decoded(self, form: Form, body: bytes, content_type: str) -> NDArray[np.float32]:
+    async def _decoded(self, form: Form, body: bytes, content_type: str, deadline: float) -> NDArray[np.float32]:
+        is_over = False
+
+        def is_wanted() -> bool:
+            return not is_over and time.perf_counter() < deadline
+
         if len(body) > _HUGE_BYTES:
             give_back_freed_memory()  # the pieces in which it came, before parsing takes as much again
-        arguments = (form, body, content_type, self._settings.max_images)
+        arguments = (form, body, content_type, self._settings.max_images, is_wanted)
         try:
-            return await self._slow_lane.run(decode, *arguments) if form.is_slow else decode(*arguments)
+            if not form.is_slow:
+                return decode(*arguments)
+            async with asyncio.timeout(deadline - time.perf_counter()):
+                return await self._slow_lane.run(decode, *arguments)
+        except TimeoutError:
+            raise DeadlineError from None
         except BaseException:
             self._batcher.let_in()
             raise
         finally:
+            is_over = True
             if self._intake.bytes_in_hand > _LARGE_BYTES or form.is_slow:
                 self._quiet_moment.put_off()
 
 
-def _check_upgrade(headers: dict[bytes, bytes]) -> None:
-    # uvicorn speaks no other protocol, as it may, but reads no body after an offer to.
-    if offers_upgrade(headers):
-        came = headers[b"upgrade"][:40].decode("latin-1")
+def _check_protocol(scope: Scope) -> None:
+    if offers_another_protocol(scope):  # then uvicorn reads no body
+        came = dict(scope["headers"])[b"upgrade"][:40].decode("latin-1")
         sentence = f"the request offers to upgrade to {came}; send it in HTTP/1.1 alone, without the header Upgrade."
         raise Refusal(400, "malformed", sentence)
 

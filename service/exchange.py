@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
 
 from starlette.types import Message, Receive, Scope, Send
 
@@ -13,9 +12,12 @@ _DRAINED_BYTES = 64 * 2**20
 _CLOSE = (b"connection", b"close")
 
 
-def offers_upgrade(headers: Mapping[bytes, bytes]) -> bool:
+def offers_another_protocol(scope: Scope) -> bool:
     """Say whether the request offers to go on in another protocol, as Java's client does in its first one."""
-    return b"upgrade" in headers and b"upgrade" in headers.get(b"connection", b"").lower()
+    if b"upgrade" not in dict(scope["headers"]):
+        return scope["method"] == "CONNECT"
+    tokens = b",".join(value for name, value in scope["headers"] if name == b"connection").lower().split(b",")
+    return b"upgrade" in map(bytes.strip, tokens)
 
 
 class Exchange:
@@ -23,8 +25,8 @@ class Exchange:
 
     An answer is sent at once, also while the client still sends. Closing the connection then would reset it, and the
     client would see that instead of the answer; so the rest of the body is read and thrown away, and the connection
-    lives on. Only what goes on for too long is cut off. The answer to an offer to upgrade is the last one: uvicorn
-    does not take such offers, which it may, but hears nothing more of such a client either.
+    lives on. Only what goes on for too long is cut off. The answer to an offer of another protocol is the last one:
+    uvicorn does not take such offers, which it may, but would take a body that follows for the next request.
     """
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, route: str, drain_seconds: float) -> None:
@@ -36,7 +38,7 @@ class Exchange:
         self._drain_seconds = drain_seconds
         self._is_counted = False
         self._is_read = False
-        self._is_last = offers_upgrade(dict(scope["headers"]))
+        self._is_last = offers_another_protocol(scope)
         self._is_closing = False
 
     async def receive(self) -> Message:

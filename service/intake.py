@@ -10,8 +10,8 @@ from service.refusals import CLIENT_LEFT, Refusal, busy
 
 # What comes in one piece or two. Small bodies have room of their own, so that large ones cannot shut them out.
 _SMALL_BYTES = 2**16
-# For so long a body counts as large as it was announced; then as large as it is, so that clients who announce much and
-# send little cannot shut others out.
+# For so long a large body counts as what was announced, so that no more begin than have room; then, like small ones
+# always, as what has come, so that clients who announce much and send little cannot shut others out.
 _TRUSTED_SECONDS = 1
 
 
@@ -79,7 +79,7 @@ class Intake:
         room = self._large if announced is None or size > _SMALL_BYTES else self._small
         if room.taken + size > room.bytes:
             raise _full(room)
-        return Place(room, size)
+        return Place(room, size if room is self._large else 0)
 
     async def read(self, receive: Receive, place: Place) -> bytes:
         """Return the body.

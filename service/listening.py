@@ -1,4 +1,4 @@
-"""Accepting connections: all that wait, where uvloop takes one in each turn of the event loop."""
+"""Accepting connections: all that wait, where uvloop takes one in a turn, and cutting off heads of requests without end."""
 
 import asyncio
 import socket
@@ -8,6 +8,10 @@ from typing import Any
 # One turn's worth: after so many, those who are here already are answered first.
 _MAX_IN_A_TURN = 128
 
+# Of a request's line and headers; h11 and most servers permit 8 to 64 KiB.
+_MAX_HEAD_BYTES = 2**16
+_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 
@@ -15,16 +19,42 @@ def accept_all_that_wait(loop: asyncio.AbstractEventLoop) -> None:
     """Let servers that `loop` creates from here on accept as many connections in a turn as have come.
 
     libuv, from 1.50 on, accepts one. A turn in which 100 clients are answered takes 10 ms, so that of 1,000 new ones
-    the last would wait for 10 s; probes, which come on new connections, among them.
+    the last would wait for 10 s; probes, which come on new connections, among them. Their protocols are uvicorn's, for
+    HTTP by httptools, and are told apart from others by having a `cycle`: the request that they are at.
     """
     create_server = loop.create_server
 
     async def create_and_accept(factory: ProtocolFactory, *args: Any, **options: Any) -> Any:
-        server = await create_server(factory, *args, **options)
+        bounded = _with_bounded_heads(factory)
+        server = await create_server(bounded, *args, **options)
         listening = options.get("sock")
-        return _Listening(loop, server, listening, factory, options.get("ssl")) if listening else server
+        return _Listening(loop, server, listening, bounded, options.get("ssl")) if listening else server
 
     loop.create_server = create_and_accept  # pyright: ignore[reportAttributeAccessIssue]: its overloads, passed on
+
+
+def _with_bounded_heads(factory: ProtocolFactory) -> ProtocolFactory:
+    # Neither uvicorn nor httptools has a limit, and the latter takes the square of a header's length to append to it.
+    def create() -> asyncio.BaseProtocol:
+        protocol: Any = factory()
+        if not hasattr(protocol, "cycle"):
+            return protocol
+        receive, head_bytes = protocol.data_received, 0
+
+        def data_received(data: bytes) -> None:
+            nonlocal head_bytes
+            cycle = protocol.cycle
+            is_in_body = cycle is not None and cycle.more_body
+            receive(data)
+            head_bytes = 0 if is_in_body or protocol.cycle is not cycle else head_bytes + len(data)
+            if head_bytes > _MAX_HEAD_BYTES and not protocol.transport.is_closing():
+                protocol.transport.write(_TOO_LONG)
+                protocol.transport.close()
+
+        protocol.data_received = data_received
+        return protocol
+
+    return create
 
 
 class _Listening:

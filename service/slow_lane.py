@@ -1,4 +1,4 @@
-"""A few threads for bodies that take long to read, and a queue before them that never becomes long."""
+"""A few threads for bodies that take long to read, and a queue before them that says when it has become long."""
 
 import asyncio
 import time

@@ -28,7 +28,10 @@ MULTIPART = "multipart/form-data"
 _MAX_NPY_HEADER = 1000
 
 
-Reader = Callable[[bytes, str, int], NDArray[Any]]
+IsWanted = Callable[[], bool]
+"""Says whether someone still waits for what is read."""
+
+Reader = Callable[[bytes, str, int, IsWanted], NDArray[Any]]
 """Takes a body, its whole Content-Type and how many images it may have; returns an array that is checked by the caller.
 
 Raises ValueError or Refusal with a sentence.
@@ -61,14 +64,14 @@ def media_type_of(header: str) -> str:
     return header.partition(";")[0].strip().lower()
 
 
-def decode(form: Form, body: bytes, content_type: str, max_images: int) -> NDArray[np.float32]:
+def decode(form: Form, body: bytes, content_type: str, max_images: int, is_wanted: IsWanted) -> NDArray[np.float32]:
     """Return the images in `body` as checked float32 pixels of shape (N, 784).
 
     Raises:
         Refusal: 400 for a body that is not what it should be, 413 for more than `max_images`.
     """
     try:
-        images = form.read(body, content_type, max_images)
+        images = form.read(body, content_type, max_images, is_wanted)
         if len(images) > max_images:
             raise too_many_images(f"{len(images):,} images", max_images)
         return check_images(images)
@@ -76,18 +79,18 @@ def decode(form: Form, body: bytes, content_type: str, max_images: int) -> NDArr
         raise Refusal(400, "malformed", str(error)) from None
 
 
-def _read_json(body: bytes, content_type: str, max_images: int) -> NDArray[np.float64]:
+def _read_json(body: bytes, content_type: str, max_images: int, is_wanted: IsWanted) -> NDArray[np.float64]:
     return read_json(body, max_images)
 
 
-def _read_bytes(body: bytes, content_type: str, max_images: int) -> NDArray[np.uint8]:
+def _read_bytes(body: bytes, content_type: str, max_images: int, is_wanted: IsWanted) -> NDArray[np.uint8]:
     """Read N × 784 bytes, one a pixel, row by row."""
     if not body or len(body) % NUM_PIXELS:
         raise ValueError(f"the body has {len(body):,} bytes, not N × {NUM_PIXELS}; send one unsigned byte for each pixel.")
     return np.frombuffer(body, np.uint8).reshape(-1, NUM_PIXELS)
 
 
-def _read_npy(body: bytes, content_type: str, max_images: int) -> NDArray[Any]:
+def _read_npy(body: bytes, content_type: str, max_images: int, is_wanted: IsWanted) -> NDArray[Any]:
     """Read a `.npy` array of real numbers, (N, 784), (N, 28, 28) or (28, 28), without trusting its header."""
     stream = io.BytesIO(body)
     shape, is_fortran, dtype = _npy_header(stream)
@@ -114,17 +117,19 @@ def _npy_header(stream: io.BytesIO) -> tuple[tuple[int, ...], bool, np.dtype[Any
         raise ValueError(f"the body is not a .npy array ({reason[:100]}); write it with numpy.save.") from None
 
 
-def _read_picture(body: bytes, content_type: str, max_images: int) -> NDArray[np.uint8]:
+def _read_picture(body: bytes, content_type: str, max_images: int, is_wanted: IsWanted) -> NDArray[np.uint8]:
     return read_picture(body)[np.newaxis]
 
 
-def _read_multipart(body: bytes, content_type: str, max_images: int) -> NDArray[np.uint8]:
+def _read_multipart(body: bytes, content_type: str, max_images: int, is_wanted: IsWanted) -> NDArray[np.uint8]:
     """Read one picture from each part, in order."""
     parts = _parts(body, content_type, max_images)
     if not parts:
         raise ValueError("the form has no parts; send one PNG or JPEG in each part.")
     pictures = []
     for index, part in enumerate(parts):
+        if not is_wanted():
+            raise Refusal(504, "deadline", f"{index} of {len(parts)} pictures were read in time; send fewer at a time.")
         try:
             pictures.append(read_picture(part))
         except ValueError as error:

@@ -293,7 +293,7 @@ def test_a_million_images_in_requests_of_any_size_are_never_mixed_up() -> None:
 async def come(batcher: Batcher, recorder: Recorder, number: int, seconds: float = SECONDS) -> Computed:
     """Ask for one image as an endpoint does: wait for room, and only then make an array of the body."""
     if not batcher.has_room():
-        await batcher.room(1, seconds)
+        await batcher.wait_for_room(1, seconds)
     return await batcher.submit(recorder.engine, images(number), SECONDS)
 
 
@@ -326,7 +326,7 @@ def test_one_that_was_let_in_and_submits_nothing_makes_room_for_the_next() -> No
     recorder = Recorder(max_inline_images=1)
 
     async def come_with_a_bad_body(batcher: Batcher) -> None:
-        await batcher.room(2, SECONDS)
+        await batcher.wait_for_room(2, SECONDS)
         batcher.let_in()
 
     async def scenario() -> None:
@@ -362,3 +362,54 @@ def test_who_waits_for_room_past_the_deadline_or_leaves_stands_in_nobodys_way() 
 
     run(scenario)
     assert recorder.batches == [[1, 2], [3, 4], [7]]
+
+
+def test_the_gate_opens_again_when_all_who_waited_behind_a_batch_have_left() -> None:
+    recorder = Recorder(max_inline_images=1)
+
+    async def scenario() -> None:
+        batcher = Batcher(2, 4)
+        first, second, *queued = await fill(batcher, recorder)
+        waiting = asyncio.create_task(come(batcher, recorder, 5))
+        await asyncio.sleep(0.01)
+        for each in queued:
+            each.cancel()
+        await asyncio.sleep(0.01)
+        recorder.may_go_on.set()
+        assert numbers_of(await waiting) == [5]
+        await asyncio.gather(first, second)
+        assert batcher.has_room()
+
+    run(scenario)
+
+
+def test_the_gate_opens_again_when_all_who_waited_behind_a_batch_are_too_late() -> None:
+    recorder = Recorder(max_inline_images=1)
+
+    async def scenario() -> None:
+        batcher = Batcher(2, 4)
+        tasks = [asyncio.create_task(come(batcher, recorder, number)) for number in (1, 2)]
+        await asyncio.wrap_future(recorder.running)
+        late = [asyncio.create_task(batcher.submit(recorder.engine, images(number), 0.01)) for number in (3, 4)]
+        await asyncio.sleep(0)
+        waiting = asyncio.create_task(come(batcher, recorder, 5))
+        await asyncio.wait(late)
+        recorder.may_go_on.set()
+        assert numbers_of(await waiting) == [5]
+        await asyncio.gather(*tasks)
+
+    run(scenario)
+
+
+def test_a_fault_beside_the_engine_fails_its_batch_and_no_other() -> None:
+    recorder = Recorder()
+
+    async def scenario() -> None:
+        batcher = Batcher(100, 1000)
+        of_another_width = np.zeros((1, 5), np.float32)
+        bad = [asyncio.create_task(batcher.submit(recorder.engine, each, SECONDS)) for each in (images(1), of_another_width)]
+        await asyncio.wait(bad)
+        assert all(isinstance(each.exception(), ValueError) for each in bad)
+        assert numbers_of(await batcher.submit(recorder.engine, images(2), SECONDS)) == [2]
+
+    run(scenario)

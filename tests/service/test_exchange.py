@@ -146,25 +146,65 @@ def test_what_is_cut_or_thrown_away_is_counted_once_and_not_logged(impatient: Se
     assert not [line for line in lines if "without completing" in line or "Invalid HTTP" in line]
 
 
-def test_an_offer_to_upgrade_is_refused_since_its_body_would_be_taken_for_a_request(impatient: Server) -> None:
-    offer = {
-        "Connection": "Upgrade, HTTP2-Settings",
-        "Upgrade": "h2c",
-        "HTTP2-Settings": "AAEAAEAAAAIAAAAB",
-    }  # as Java's client does
+OFFERS = {
+    "as Java's client does": "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB",
+    "in two headers": "Connection: upgrade\r\nConnection: keep-alive\r\nUpgrade: h2c",
+}
+
+
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+def test_an_offer_to_upgrade_is_refused_since_its_body_would_be_taken_for_a_request(impatient: Server, offer: str) -> None:
     with connect(impatient) as connection:
-        connection.sendall(head(Content_Length=len(SEVEN), **offer) + SEVEN)
+        connection.sendall(head(Content_Length=len(SEVEN)).removesuffix(b"\r\n") + offer.encode() + b"\r\n\r\n" + SEVEN)
         answer, error = answer_on(connection)
         assert (answer.status, answer.getheader("connection")) == (400, "close")
         assert error["error"] == "the request offers to upgrade to h2c; send it in HTTP/1.1 alone, without the header Upgrade."
         assert is_cut(connection)
 
 
-def test_another_offer_to_upgrade_is_answered_and_ends_the_connection_on_which_nothing_more_would_be_heard(
-    impatient: Server,
+@pytest.mark.parametrize(
+    ("request_head", "status"),
+    [
+        (b"GET /model HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 200),
+        (b"CONNECT /model HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", 405),
+    ],
+)
+def test_other_offers_of_another_protocol_are_answered_and_end_the_connection(
+    impatient: Server, request_head: bytes, status: int
 ) -> None:
     with connect(impatient) as connection:
-        connection.sendall(b"GET /model HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
-        answer, card = answer_on(connection)
-        assert (answer.status, answer.getheader("connection"), card["name"]) == (200, "close", "digit-classifier")
+        connection.sendall(request_head)
+        answer, _ = answer_on(connection)
+        assert (answer.status, answer.getheader("connection")) == (status, "close")
         assert is_cut(connection)
+
+
+def test_a_word_that_has_upgrade_in_it_is_no_offer(impatient: Server) -> None:
+    words = b"Connection: keep-alive, xupgradex\r\nUpgrade: h2c\r\n\r\n"
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length=len(SEVEN)).removesuffix(b"\r\n") + words + SEVEN)
+        assert answer_on(connection)[1]["digits"] == [7]
+
+
+def test_a_length_with_zeros_before_it_is_that_length(impatient: Server) -> None:
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length="0" * 5000 + str(len(SEVEN))) + SEVEN)
+        assert answer_on(connection)[1]["digits"] == [7]
+
+
+def test_a_head_without_end_is_cut_off(impatient: Server) -> None:
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length=len(SEVEN)) + SEVEN)
+        assert answer_on(connection)[1]["digits"] == [7]
+        connection.sendall(b"GET /model HTTP/1.1\r\nX: ")
+        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            for _ in range(10_000):
+                connection.sendall(b"a" * 10_000)
+            pytest.fail("100 MB of header were taken in")
+
+
+@pytest.mark.parametrize("size", [30_000, 60_000])
+def test_a_long_head_is_answered(impatient: Server, size: int) -> None:
+    with connect(impatient) as connection:
+        connection.sendall(head(Content_Length=len(SEVEN), X="a" * size) + SEVEN)
+        assert answer_on(connection)[1]["digits"] == [7]

@@ -86,7 +86,9 @@ def test_large_bodies_are_refused_where_they_do_not_fit_and_small_ones_are_not()
 def test_small_bodies_are_bounded_too() -> None:
     async def scenario() -> None:
         bodies = intake()
-        places = [bodies.place(50 * KIB).__enter__() for _ in range(8)]
+        places = [bodies.place(50 * KIB).__enter__() for _ in range(100)]  # none of them has sent anything
+        for place in places[:8]:
+            place.grow(50 * KIB)
         with pytest.raises(Refusal):
             bodies.place(50 * KIB)
         for place in places:

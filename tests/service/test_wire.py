@@ -10,6 +10,7 @@ import pytest
 from models.digits import check_images
 from service.refusals import Refusal
 from service.wire import BYTES, FORMS, MULTIPART, NPY, PNG, decode, form_of
+from tests.serving import ROOT
 from training.data import Mnist
 
 
@@ -26,7 +27,7 @@ def npy_with_header(header: str, data: bytes = b"", version: bytes = b"\x01\x00"
 
 
 def read(media_type: str, body: bytes, parameters: str = "") -> np.ndarray:
-    return decode(FORMS[media_type], body, media_type + parameters, 1024)
+    return decode(FORMS[media_type], body, media_type + parameters, 1024, lambda: True)
 
 
 def refusal(media_type: str, body: bytes, parameters: str = "") -> str:
@@ -163,3 +164,11 @@ def test_what_is_read_is_checked_in_one_place(monkeypatch: pytest.MonkeyPatch, m
     read(BYTES, mnist.test.images[:1].tobytes())
     read(NPY, npy(mnist.test.images[:1]))
     assert len(seen) == 2
+
+
+def test_pictures_that_nobody_waits_for_any_more_are_not_read() -> None:
+    seen, picture = iter((True, True, False)), (ROOT / "examples" / "seven.png").read_bytes()
+    form = b"".join(b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n%b\r\n' % picture for _ in range(5)) + b"--x--\r\n"
+    with pytest.raises(Refusal, match=r"2 of 5 pictures were read in time; send fewer at a time") as error:
+        decode(FORMS[MULTIPART], form, f"{MULTIPART}; boundary=x", 1024, lambda: next(seen))
+    assert error.value.status == 504
