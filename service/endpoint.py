@@ -47,8 +47,10 @@ class PredictEndpoint:
         # Zeros may stand before it, more of them than Python makes a number of.
         with self._intake.place(int(announced.lstrip(b"0") or 0) if announced else None) as place:
             # All that can be refused without the body is refused before it is read.
-            _check_protocol(scope)
-            _check_coding(headers.get(b"content-encoding", b"identity"))
+            if b"upgrade" in headers:
+                _check_protocol(scope)
+            if b"content-encoding" in headers:
+                _check_coding(headers[b"content-encoding"])
             content_type = headers.get(b"content-type", b"").decode("latin-1")
             form = form_of(content_type)
             if form.is_slow and self._slow_lane.is_full():
