@@ -9,7 +9,7 @@ from typing import Any
 _MAX_IN_A_TURN = 128
 
 # Of a request's line and headers; h11 and most servers permit 8 to 64 KiB.
-_MAX_HEAD_BYTES = 2**16
+MAX_HEAD_BYTES = 2**16
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
@@ -47,7 +47,7 @@ def _with_bounded_heads(factory: ProtocolFactory) -> ProtocolFactory:
             is_in_body = cycle is not None and cycle.more_body
             receive(data)
             head_bytes = 0 if is_in_body or protocol.cycle is not cycle else head_bytes + len(data)
-            if head_bytes > _MAX_HEAD_BYTES and not protocol.transport.is_closing():
+            if head_bytes > MAX_HEAD_BYTES and not protocol.transport.is_closing():
                 protocol.transport.write(_TOO_LONG)
                 protocol.transport.close()
 

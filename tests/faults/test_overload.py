@@ -17,7 +17,7 @@ from training.data import Mnist
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 3
+SECONDS = 2
 CLIENTS = 16
 FACTORS = (2, 5, 10)
 KIB_PER_MIB = 1024

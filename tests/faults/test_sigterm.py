@@ -27,7 +27,7 @@ def stop_under_load(server: Server, requests: list[bytes], drain_seconds: int) -
     """Return what became of the requests, and when SIGTERM was sent."""
     url = httpx.URL(server.url)
     with loaded(server, requests) as load, socket.create_connection((url.host, url.port or 80), timeout=GRACE_SECONDS) as idle:
-        time.sleep(1)
+        time.sleep(0.5)
         told = time.monotonic()
         server.process.terminate()
         if drain_seconds:

@@ -23,7 +23,7 @@ from training.data import Mnist
 pytestmark = pytest.mark.slow
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "180"))
-LEAK_SECONDS = 40
+LEAK_SECONDS = 30
 ALLOWED_KIB = 2 * 1024
 HUGE_BYTES = 10 * 2**20
 
