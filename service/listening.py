@@ -47,14 +47,22 @@ def _with_bounded_heads(factory: ProtocolFactory) -> ProtocolFactory:
             is_in_body = cycle is not None and cycle.more_body
             receive(data)
             head_bytes = 0 if is_in_body or protocol.cycle is not cycle else head_bytes + len(data)
-            if head_bytes > MAX_HEAD_BYTES and not protocol.transport.is_closing():
-                protocol.transport.write(_TOO_LONG)
-                protocol.transport.close()
+            if head_bytes > MAX_HEAD_BYTES:
+                _cut_off(protocol, head_bytes)
 
         protocol.data_received = data_received
         return protocol
 
     return create
+
+
+def _cut_off(protocol: Any, head_bytes: int) -> None:
+    if head_bytes > 16 * MAX_HEAD_BYTES:
+        protocol.transport.abort()
+    elif (protocol.cycle is None or protocol.cycle.response_complete) and not protocol.transport.is_closing():
+        # Else those before would take this for their answer.
+        protocol.transport.write(_TOO_LONG)
+        protocol.transport.close()
 
 
 class _Listening:

@@ -230,6 +230,8 @@ class Stranger:
 
     def try_all(self, batch: list[Case], pipelined: int) -> None:
         whole = [case for case in batch if case.is_whole]
+        if any(len(case.data) > MAX_HEAD_BYTES for case in whole):
+            pipelined = 1  # a 431 does not wait for the answers to those before
         while whole:
             with Connection(self._server) as connection:
                 whole = self._try_whole(connection, whole, pipelined)
