@@ -105,8 +105,8 @@ def test_every_docker_command_is_one_that_the_container_tests_run() -> None:
     ]
 
 
-# A training in a process of its own, which others in here are too.
-SLOW = ['make train ARGS="--recipe baseline --seed 1"']
+# A training, as others in here are too, and what needs its version.
+SLOW = ['make train ARGS="--recipe baseline --seed 1"', ".venv/bin/python -m training rollback"]
 
 
 @pytest.mark.parametrize(
