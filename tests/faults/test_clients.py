@@ -154,13 +154,15 @@ def test_clients_that_leave_are_counted_and_leave_nothing_behind(home: Path, mni
             for sent in (len(request) // 2, len(request)) * LEAVERS:  # in the middle of sending, in the middle of waiting
                 with connect(server) as connection:
                     connection.sendall(request[:sent])
-            until_counted(server, 2 * LEAVERS * turn, "200", "499")
+            # Where many leave at once, the gate may let in a few more than the queue has room for.
+            until_counted(server, 2 * LEAVERS * turn, "200", "499", "429")
             time.sleep(2)  # a second after the last large body, memory is given back
             held.append((server.memory_kib(), server.open_files(), server.threads()))
-        answered, left = counted(server, "200"), counted(server, "499")
+        answered, left, refused = (counted(server, status) for status in ("200", "499", "429"))
         rejected = value(scrape(server), "rejected_total", reason="client_left")
-    print(f"of {6 * LEAVERS} that left {left} are counted so, and {answered} as answered, who left too late to be noticed")
+    print(f"of {6 * LEAVERS} that left {left} are counted so, {answered} as answered, who left too late, {refused} as refused")
     print(f"afterwards, three times (memory in KiB, open files, threads): {held}")
-    assert answered + left == 6 * LEAVERS
+    assert answered + left + refused == 6 * LEAVERS
+    assert refused < LEAVERS / 10
     assert rejected == left >= 3 * LEAVERS
     assert_nothing_grew(*held[1:])
