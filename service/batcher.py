@@ -64,8 +64,9 @@ class Batcher:
         self._queued_images = 0
         self._is_working = False
         self._worker: asyncio.Task[None] | None = None
-        self._coming_images = 0  # let in, and not in the queue yet: they are parsed in the next turn
         self._at_the_gate: deque[tuple[int, asyncio.Future[None]]] = deque()
+        # Images of those that were let in and go on in the next turn.
+        self._coming: dict[asyncio.Future[None], int] = {}
         # One thread, because a LiteRT interpreter is for one thread at a time; started by the first large batch.
         self._thread = ThreadPoolExecutor(1, "engine")
 
@@ -83,34 +84,31 @@ class Batcher:
         Raises:
             DeadlineError: `seconds` have passed.
         """
+        try:
+            await self._stand_at_the_gate(num_images, seconds)
+        except BaseException:
+            self.let_in()
+            raise
+
+    async def _stand_at_the_gate(self, num_images: int, seconds: float) -> None:
         loop = asyncio.get_running_loop()
         gate: asyncio.Future[None] = loop.create_future()
         self._at_the_gate.append((num_images, gate))
         deadline = loop.call_later(seconds, _expire, gate)
         try:
             await gate
-        except BaseException:
-            self._leave_gate(num_images, gate)
-            self.let_in()
-            raise
         finally:
             deadline.cancel()
-        self._leave_gate(num_images, gate)
-
-    def _leave_gate(self, num_images: int, gate: asyncio.Future[None]) -> None:
-        if (
-            gate.done() and not gate.cancelled() and gate.exception() is None
-        ):  # it was let in, be it that it left at that moment
-            self._coming_images -= num_images
+            self._coming.pop(gate, None)
 
     def let_in(self) -> None:
         """Let go on, in order, as many as there is room for. To be called where one that had gone on submits nothing."""
-        room = self._max_batch_images - self._queued_images - self._coming_images
+        room = self._max_batch_images - self._queued_images - sum(self._coming.values())
         while self._at_the_gate and room > 0:
             num_images, gate = self._at_the_gate.popleft()
             if not gate.done():  # its client is still there, and its time not over
                 gate.set_result(None)
-                self._coming_images += num_images
+                self._coming[gate] = num_images
                 room -= num_images
 
     async def submit(self, engine: Engine, images: NDArray[np.float32], seconds: float) -> Computed:
