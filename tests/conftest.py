@@ -96,6 +96,14 @@ def home(published_home: Path, tmp_path: Path) -> Path:
     return tmp_path / "home"
 
 
+@pytest.fixture(scope="module")
+def reading_home(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a BENTOML_HOME for the one server of a module, whose published model is everybody's: not to be changed."""
+    home = tmp_path_factory.mktemp("reading")
+    (home / "models").symlink_to(published_home / "models")
+    return home
+
+
 @pytest.fixture(scope="session")
 def server(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a service that many tests share: one worker, default settings."""

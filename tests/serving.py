@@ -58,6 +58,15 @@ class Server:
         lines = [line for pid in self.workers() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
         return sum(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
 
+    @property
+    def address(self) -> tuple[str, int]:
+        url = httpx.URL(self.url)
+        return url.host, url.port or 80
+
+    def connect(self, seconds: float | None = None) -> socket.socket:
+        """Return a connection on which sending and receiving may each take `seconds`."""
+        return socket.create_connection(self.address, seconds)
+
     def predict(self, content: bytes, content_type: str | None = "application/json") -> httpx.Response:
         headers = {"content-type": content_type} if content_type else {}
         return httpx.post(f"{self.url}/predict", content=content, headers=headers, timeout=30)

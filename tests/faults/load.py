@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import httpx
 import numpy as np
 
 from models.digits import check_images
@@ -75,8 +74,7 @@ def loaded(
     A request that is lost, or answered 429 or 503, is sent again for `retry_seconds`.
     """
     ours, theirs = multiprocessing.Pipe()
-    address = httpx.URL(server.url).host, httpx.URL(server.url).port or 80
-    arguments = (theirs, address, requests, connections, pause, retry_seconds)
+    arguments = (theirs, server.address, requests, connections, pause, retry_seconds)
     process = multiprocessing.get_context("spawn").Process(target=_run, args=arguments, daemon=True)
     process.start()
     load = Load()

@@ -4,8 +4,6 @@ import socket
 from dataclasses import dataclass
 from typing import Self
 
-import httpx
-
 from tests.serving import Server
 
 PATIENCE_SECONDS = 5
@@ -26,8 +24,7 @@ class Connection:
     """One connection to a server. A context manager."""
 
     def __init__(self, server: Server, seconds: float = PATIENCE_SECONDS) -> None:
-        url = httpx.URL(server.url)
-        self.socket = socket.create_connection((url.host, url.port or 80), seconds)
+        self.socket = server.connect(seconds)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._came = b""
 

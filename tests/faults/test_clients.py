@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 
@@ -27,11 +26,6 @@ SLOW, SILENT = 500, 500
 LEAVERS = 100  # of each kind
 REQUEST_SECONDS = 3
 SHELL_LIMIT = 1024
-
-
-def connect(server: Server) -> socket.socket:
-    url = httpx.URL(server.url)
-    return socket.create_connection((url.host, url.port or 80), timeout=10)
 
 
 def counted(server: Server, status: str) -> int:
@@ -58,7 +52,7 @@ class Dawdlers(threading.Thread):
         self._stop_sending = threading.Event()
 
     def _begin(self) -> socket.socket:
-        connection = connect(self._server)
+        connection = self._server.connect(10)
         connection.sendall(head(784))
         connection.setblocking(False)
         self.begun += 1
@@ -85,7 +79,7 @@ class Dawdlers(threading.Thread):
 
 def idle_for(server: Server, seconds: float) -> tuple[Dawdlers, int, tuple[float, float]]:
     """Let 500 clients dawdle and 500 say nothing. Return the former, the most files open, and when all were there."""
-    dawdlers, silent = Dawdlers(server), [connect(server) for _ in range(SILENT)]
+    dawdlers, silent = Dawdlers(server), [server.connect(10) for _ in range(SILENT)]
     dawdlers.start()
     began = time.monotonic()
     time.sleep(seconds)
@@ -152,7 +146,7 @@ def test_clients_that_leave_are_counted_and_leave_nothing_behind(home: Path, mni
     with serving(home, QUEUE_BYTES=str(2**30)) as server:  # room for all of them, so that none is refused
         for turn in range(1, 4):
             for sent in (len(request) // 2, len(request)) * LEAVERS:  # in the middle of sending, in the middle of waiting
-                with connect(server) as connection:
+                with server.connect(10) as connection:
                     connection.sendall(request[:sent])
             # Where many leave at once, the gate may let in a few more than the queue has room for.
             until_counted(server, 2 * LEAVERS * turn, "200", "499", "429")

@@ -11,7 +11,7 @@ import pytest
 
 from models.digits import MODEL_NAME, NUM_CLASSES
 from tests.faults.load import Answer, head, loaded, request_of
-from tests.faults.test_clients import connect, counted
+from tests.faults.test_clients import counted
 from tests.faults.test_kills import starts
 from tests.service.conftest import copy_version, make_latest
 from tests.service.test_catalog import switches_to, until
@@ -33,7 +33,7 @@ def requests_of(images: np.ndarray) -> list[bytes]:
 
 def leave(server: Server, request: bytes) -> None:
     for _ in range(LEAVERS):
-        with connect(server) as connection:
+        with server.connect(10) as connection:
             connection.sendall(request[:-1])
 
 

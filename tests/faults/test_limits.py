@@ -23,11 +23,11 @@ SECONDS = 1.5
 
 
 @pytest.fixture(scope="module")
-def small(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def small(reading_home: Path) -> Iterator[Server]:
     """Return a service with low limits."""
-    home = tmp_path_factory.mktemp("small")
-    (home / "models").symlink_to(published_home / "models")
-    with serving(home, MAX_BODY_BYTES=str(MAX_BYTES), MAX_IMAGES=str(MAX_IMAGES), REQUEST_SECONDS=str(SECONDS)) as server:
+    with serving(
+        reading_home, MAX_BODY_BYTES=str(MAX_BYTES), MAX_IMAGES=str(MAX_IMAGES), REQUEST_SECONDS=str(SECONDS)
+    ) as server:
         yield server
 
 

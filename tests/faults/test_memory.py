@@ -26,11 +26,9 @@ AT_ONCE = 8
 
 
 @pytest.fixture(scope="module")
-def warm(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def warm(reading_home: Path) -> Iterator[Server]:
     """Return a service that has answered one large request of each kind before."""
-    home = tmp_path_factory.mktemp("memory")
-    (home / "models").symlink_to(published_home / "models")
-    with serving(home) as server:
+    with serving(reading_home) as server:
         for name in ("the longest numbers", "many keys in 1 MiB", "bytes", "a PNG with a text"):
             send_at_once(server, name, AT_ONCE)
         time.sleep(QUIET_SECONDS)

@@ -24,11 +24,9 @@ KIB_PER_MIB = 1024
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory, published_home: Path) -> Iterator[Server]:
+def alone(reading_home: Path) -> Iterator[Server]:
     """Return a service whose memory nobody else has used."""
-    home = tmp_path_factory.mktemp("overloaded")
-    (home / "models").symlink_to(published_home / "models")
-    with serving(home) as server:
+    with serving(reading_home) as server:
         yield server
 
 

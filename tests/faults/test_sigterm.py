@@ -1,7 +1,6 @@
 """SIGTERM under load: what was accepted is answered, and the process ends in time."""
 
 import shutil
-import socket
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -25,8 +24,7 @@ ENDS = [(1, 0)] * 10 + [(2, 0)] * 5 + [(1, 1)] * 3 + [(2, 1)] * 2
 
 def stop_under_load(server: Server, requests: list[bytes], drain_seconds: int) -> tuple[list[Answer], float]:
     """Return what became of the requests, and when SIGTERM was sent."""
-    url = httpx.URL(server.url)
-    with loaded(server, requests) as load, socket.create_connection((url.host, url.port or 80), timeout=GRACE_SECONDS) as idle:
+    with loaded(server, requests) as load, server.connect(GRACE_SECONDS) as idle:
         time.sleep(0.5)
         told = time.monotonic()
         server.process.terminate()

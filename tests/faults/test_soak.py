@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import statistics
 import threading
 import time
@@ -10,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 
@@ -68,12 +66,12 @@ def huge_requests(images: np.ndarray) -> dict[bytes, int]:
 @contextmanager
 def broken_off(server: Server, request: bytes) -> Iterator[None]:
     """Meanwhile, let clients break off after half a request, and others send what is not HTTP."""
-    url, stop = httpx.URL(server.url), threading.Event()
+    stop = threading.Event()
 
     def break_off() -> None:
         while not stop.wait(0.05):
             for sent in (request[: len(request) // 2], request[:30], b"\x16\x03\x01 is not HTTP\r\n\r\n", b""):
-                with socket.create_connection((url.host, url.port or 80)) as connection:
+                with server.connect() as connection:
                     connection.sendall(sent)
 
     breaking = threading.Thread(target=break_off)

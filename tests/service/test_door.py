@@ -50,8 +50,7 @@ def test_a_fault_is_a_500_without_a_traceback_and_the_log_has_it(
 
 
 def partial_request(server: Server, body: bytes, announced: int) -> socket.socket:
-    host, port = httpx.URL(server.url).host, httpx.URL(server.url).port
-    connection = socket.create_connection((host, port or 80))
+    connection = server.connect()
     head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {announced}\r\n\r\n"
     connection.sendall(head.encode() + body)
     return connection

@@ -6,8 +6,8 @@ import socket
 import time
 from collections.abc import Iterator
 from http.client import HTTPResponse
+from pathlib import Path
 
-import httpx
 import pytest
 
 from tests.service.test_catalog import SEVEN
@@ -16,13 +16,6 @@ from tests.serving import Server, serving
 
 MIB = 2**20
 PATIENCE_SECONDS = 1.5
-
-
-def connect(server: Server) -> socket.socket:
-    url = httpx.URL(server.url)
-    connection = socket.create_connection((url.host, url.port or 80))
-    connection.settimeout(30)
-    return connection
 
 
 def head(path: str = "/predict", content_type: str = "application/json", **more: str | int) -> bytes:
@@ -46,10 +39,8 @@ def is_cut(connection: socket.socket) -> bool:
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory, published_home) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("impatient")
-    (home / "models").symlink_to(published_home / "models")
-    with serving(home, REQUEST_SECONDS=str(PATIENCE_SECONDS), MAX_BODY_BYTES=str(MIB)) as server:
+def impatient(reading_home: Path) -> Iterator[Server]:
+    with serving(reading_home, REQUEST_SECONDS=str(PATIENCE_SECONDS), MAX_BODY_BYTES=str(MIB)) as server:
         yield server
 
 
@@ -63,7 +54,7 @@ REFUSED_AT_ONCE = {
 @pytest.mark.parametrize("status", REFUSED_AT_ONCE)
 def test_a_refusal_comes_before_the_body_and_leaves_the_connection_open(impatient: Server, status: int) -> None:
     body = b" " * (MIB // 2 if status == 415 else 8 * MIB)
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length=len(body), **REFUSED_AT_ONCE[status]))
         started = time.monotonic()
         answer, error = answer_on(connection)
@@ -78,7 +69,7 @@ def test_a_refusal_comes_before_the_body_and_leaves_the_connection_open(impatien
 @pytest.mark.parametrize("status", REFUSED_AT_ONCE)
 def test_a_client_that_sends_all_and_then_reads_gets_the_refusal(impatient: Server, status: int) -> None:
     body = b" " * (MIB // 2 if status == 415 else 32 * MIB)
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length=len(body), **REFUSED_AT_ONCE[status]))
         connection.sendall(body)
         assert answer_on(connection)[0].status == status
@@ -88,7 +79,7 @@ def test_a_client_that_sends_all_and_then_reads_gets_the_refusal(impatient: Serv
 
 def test_a_body_in_chunks_that_becomes_too_large_is_refused_in_the_middle(impatient: Server) -> None:
     chunk = b"%x\r\n" % MIB + b" " * MIB + b"\r\n"
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Transfer_Encoding="chunked"))
         for _ in range(16):
             connection.sendall(chunk)
@@ -100,7 +91,7 @@ def test_a_body_in_chunks_that_becomes_too_large_is_refused_in_the_middle(impati
 
 def test_the_connection_is_cut_after_64_mib_more(impatient: Server) -> None:
     sent = 0
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length=2**40))
         assert answer_on(connection)[0].status == 413
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
@@ -111,7 +102,7 @@ def test_the_connection_is_cut_after_64_mib_more(impatient: Server) -> None:
 
 
 def test_the_connection_is_cut_when_the_rest_does_not_come(impatient: Server) -> None:
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length=2 * MIB))
         assert answer_on(connection)[0].status == 413
         started = time.monotonic()
@@ -120,7 +111,7 @@ def test_the_connection_is_cut_when_the_rest_does_not_come(impatient: Server) ->
 
 
 def test_a_slow_body_is_a_408_and_the_connection_is_cut(impatient: Server) -> None:
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length=100))
         answer, _ = answer_on(connection)
         assert (answer.status, answer.getheader("connection")) == (408, "close")
@@ -128,7 +119,7 @@ def test_a_slow_body_is_a_408_and_the_connection_is_cut(impatient: Server) -> No
 
 
 def test_a_client_that_asks_before_it_sends_is_told_not_to(impatient: Server) -> None:
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length=2 * MIB, Expect="100-continue"))
         assert answer_on(connection)[0].status == 413
 
@@ -136,7 +127,7 @@ def test_a_client_that_asks_before_it_sends_is_told_not_to(impatient: Server) ->
 def test_what_is_cut_or_thrown_away_is_counted_once_and_not_logged(impatient: Server) -> None:
     refused = {"route": "/predict", "status": "413"}
     before = value(scrape(impatient), "requests_total", **refused)
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length=2 * MIB))
         answer_on(connection)
         assert value(scrape(impatient), "requests_total", **refused) == before + 1
@@ -154,7 +145,7 @@ OFFERS = {
 
 @pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
 def test_an_offer_to_upgrade_is_refused_since_its_body_would_be_taken_for_a_request(impatient: Server, offer: str) -> None:
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length=len(SEVEN)).removesuffix(b"\r\n") + offer.encode() + b"\r\n\r\n" + SEVEN)
         answer, error = answer_on(connection)
         assert (answer.status, answer.getheader("connection")) == (400, "close")
@@ -172,7 +163,7 @@ def test_an_offer_to_upgrade_is_refused_since_its_body_would_be_taken_for_a_requ
 def test_other_offers_of_another_protocol_are_answered_and_end_the_connection(
     impatient: Server, request_head: bytes, status: int
 ) -> None:
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(request_head)
         answer, _ = answer_on(connection)
         assert (answer.status, answer.getheader("connection")) == (status, "close")
@@ -181,19 +172,19 @@ def test_other_offers_of_another_protocol_are_answered_and_end_the_connection(
 
 def test_a_word_that_has_upgrade_in_it_is_no_offer(impatient: Server) -> None:
     words = b"Connection: keep-alive, xupgradex\r\nUpgrade: h2c\r\n\r\n"
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length=len(SEVEN)).removesuffix(b"\r\n") + words + SEVEN)
         assert answer_on(connection)[1]["digits"] == [7]
 
 
 def test_a_length_with_zeros_before_it_is_that_length(impatient: Server) -> None:
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length="0" * 5000 + str(len(SEVEN))) + SEVEN)
         assert answer_on(connection)[1]["digits"] == [7]
 
 
 def test_a_head_without_end_is_cut_off(impatient: Server) -> None:
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length=len(SEVEN)) + SEVEN)
         assert answer_on(connection)[1]["digits"] == [7]
         connection.sendall(b"GET /model HTTP/1.1\r\nX: ")
@@ -205,6 +196,6 @@ def test_a_head_without_end_is_cut_off(impatient: Server) -> None:
 
 @pytest.mark.parametrize("size", [30_000, 60_000])
 def test_a_long_head_is_answered(impatient: Server, size: int) -> None:
-    with connect(impatient) as connection:
+    with impatient.connect(30) as connection:
         connection.sendall(head(Content_Length=len(SEVEN), X="a" * size) + SEVEN)
         assert answer_on(connection)[1]["digits"] == [7]

@@ -3,6 +3,7 @@
 import gzip
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import pytest
@@ -16,10 +17,8 @@ BEHIND_THE_KEY = ["/", "/model", "/docs.json", "/schema.json", "/metrics", "/els
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory, published_home) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("guarded")
-    (home / "models").symlink_to(published_home / "models")
-    with serving(home, API_KEYS=",".join(KEYS)) as server:
+def guarded(reading_home: Path) -> Iterator[Server]:
+    with serving(reading_home, API_KEYS=",".join(KEYS)) as server:
         yield server
 
 
