@@ -88,8 +88,8 @@ def _route(path: str, endpoint: Callable[[Request], Response]) -> Route:
 
 
 def file_names() -> list[str]:
-    """Return the names of the page's files."""
-    return sorted(path.name for path in _WEB.iterdir())
+    """Return the names of the page's files, with the folders that they are in."""
+    return sorted(path.relative_to(_WEB).as_posix() for path in _WEB.rglob("*") if path.is_file())
 
 
 def _page(request: Request) -> Response:
@@ -97,7 +97,7 @@ def _page(request: Request) -> Response:
 
 
 def _file(request: Request) -> Response:
-    return _whole_file(_WEB / Path(request.url.path).name, _FILE_HEADERS)
+    return _whole_file(_WEB / request.url.path.removeprefix("/web/"), _FILE_HEADERS)
 
 
 def _whole_file(path: Path, headers: Mapping[str, str]) -> Response:

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
+from bentoml._internal.bento.build_config import BentoPathSpec
 
 from tests.conftest import ROOT
 
@@ -62,7 +64,13 @@ MAY_IMPORT = {"models": {"models"}, "training": {"models", "training"}, "service
 
 
 def modules(room: str) -> list[Path]:
-    return [path for path in sorted((ROOT / room).glob("*.py")) if path.stem != "__init__"]
+    """Return every module below `room`, however deep."""
+    return [path for path in sorted((ROOT / room).rglob("*.py")) if path.stem != "__init__"]
+
+
+def name_in(room: str, path: Path) -> str:
+    """Return the dotted name of the module at `path`, without that of its room."""
+    return ".".join(path.relative_to(ROOT / room).with_suffix("").parts)
 
 
 def imports(path: Path) -> Iterator[tuple[str, str]]:
@@ -83,10 +91,19 @@ def test_a_room_imports_only_what_it_may(room: str) -> None:
 
 @pytest.mark.parametrize("room", ORDER)
 def test_a_module_imports_only_from_its_left(room: str) -> None:
-    assert {path.stem for path in modules(room)} == set(ORDER[room])
+    assert {name_in(room, path) for path in modules(room)} == set(ORDER[room])
     for path in modules(room):
-        left = ORDER[room][: ORDER[room].index(path.stem)]
+        left = ORDER[room][: ORDER[room].index(name_in(room, path))]
         assert {module for other, module in imports(path) if other == room} <= set(left), path
+
+
+def test_a_bento_holds_every_file_that_serving_needs() -> None:
+    chosen = BentoPathSpec(yaml.safe_load((ROOT / "bentofile.yaml").read_text())["include"], [])
+    tracked = subprocess.check_output(["git", "ls-files", "models", "service"], cwd=ROOT, text=True).splitlines()
+    assert "service/web/index.html" in tracked
+    assert [path for path in tracked if not chosen.includes(path)] == []
+    assert chosen.includes("service/room/room_within/module.py")
+    assert not chosen.includes("training/store.py")
 
 
 def test_no_lock_file_names_an_index() -> None:
