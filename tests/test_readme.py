@@ -21,7 +21,7 @@ import pytest
 
 from service.settings import Settings
 from tests.conftest import ROOT
-from tests.serving import free_port
+from tests.support.serving import free_port
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = "".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()
@@ -33,7 +33,7 @@ CONTAINERS = [command for command in COMMANDS if command.startswith("docker ")]
 
 def write_stand_in_for_curl(folder: Path) -> Path:
     stand_in = folder / "curl"
-    command = shlex.join([sys.executable, str(ROOT / "tests/curl.py")])
+    command = shlex.join([sys.executable, str(ROOT / "tests/support/curl.py")])
     stand_in.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     stand_in.chmod(0o755)
     return stand_in
