@@ -38,18 +38,20 @@ class InferenceEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        with self._bodies.place(_content_length(headers)) as reservation:
+        with self._bodies.reserve(_content_length(headers)) as reservation:
             # All that can be refused without the body is refused before it is read.
             _check_headers(scope, headers)
             call = self._open_call(headers, scope["query_string"], scope.get("path_params", {}))
             if call.is_slow and self._decode_pool.is_full():
                 raise too_many_requests("other pictures are waiting to be decoded")
-            body = await self._bodies.read(receive, reservation)
-            answering = self._predicted(call, body)
+            answering = self._predicted(call, await self._bodies.read(receive, reservation))
             # Watching for a client that leaves costs more than the next turn of the event loop is away.
             will_wait = call.is_slow or self._predictor.will_wait()
             prediction = await (_unless_left(receive, answering) if will_wait else answering)
+            reservation.resize(prediction.images.nbytes)  # of the body nothing is left, and evidence is made of these
             await _send(send, call, prediction)
+            if self._bodies.pending_bytes > _LARGE_BYTES:
+                self._idle_trimmer.put_off()
 
     async def _predicted(self, call: Call, body: bytes) -> Prediction:
         """Return the answer for the images in `body`; while a whole batch waits, small bodies wait undecoded."""
@@ -74,7 +76,7 @@ class InferenceEndpoint:
                 return await self._decode_pool.run(call.decode, body, self._max_images, is_wanted)
         finally:
             is_over = True
-            if self._bodies.bytes_in_hand > _LARGE_BYTES or call.is_slow:
+            if self._bodies.pending_bytes > _LARGE_BYTES or call.is_slow:
                 self._idle_trimmer.put_off()
 
 

@@ -67,6 +67,10 @@ MODEL_LOAD_FAILURES = Counter(
     "Versions in the store that could not be served.",
     ("reason",),
 )
+UNREAD_ANSWERS = Counter(
+    "digit_classifier_unread_answers", "Connections cut off because the client took nothing of its answer."
+)
+FAILED_HANDSHAKES = Counter("digit_classifier_failed_handshakes", "Connections that ended in the TLS handshake.")
 
 _STAGES = [STAGE_SECONDS.labels(stage) for stage in STAGES]
 _ANSWERS = [ANSWERS.labels(str(digit)) for digit in range(NUM_CLASSES)]
@@ -124,6 +128,16 @@ def name_load_failures(reasons: Iterable[str]) -> None:
 def count_load_failure(reason: str) -> None:
     """Count one version that was refused."""
     MODEL_LOAD_FAILURES.labels(reason).inc()
+
+
+def count_unread_answer() -> None:
+    """Count one connection that was cut off because its client took nothing of an answer in time."""
+    UNREAD_ANSWERS.inc()
+
+
+def count_failed_handshake() -> None:
+    """Count one connection that ended in the TLS handshake, as that of a client that speaks plain HTTP does."""
+    FAILED_HANDSHAKES.inc()
 
 
 def exposition() -> bytes:
