@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.protocols.media_types import JSON
-from tests.service.inference.test_model_repository import until
-from tests.service.observability.test_metrics import scrape, value
-from tests.support.load import Load, head, loaded, request_of
+from service.protocols.media_types import BYTES
+from tests.support.load import Load, loaded, request_of
+from tests.support.metrics import counted, scrape, value
+from tests.support.raw_http import post, request_headers
 from tests.support.serving import Server, serving
+from tests.support.waiting import until
 from training.data import Mnist
 
 pytestmark = pytest.mark.slow
@@ -26,10 +27,6 @@ SLOW, SILENT = 500, 500
 LEAVERS = 100  # of each kind
 REQUEST_TIMEOUT_SECONDS = 3
 SHELL_LIMIT = 1024
-
-
-def counted(server: Server, status: str) -> int:
-    return int(value(scrape(server), "requests_total", route="/predict", status=status))
 
 
 def until_counted(server: Server, requests: int, *statuses: str) -> None:
@@ -53,7 +50,7 @@ class Dawdlers(threading.Thread):
 
     def _begin(self) -> socket.socket:
         connection = self._server.connect(10)
-        connection.sendall(head(784))
+        connection.sendall(request_headers(Content_Type=BYTES, Content_Length=784))
         connection.setblocking(False)
         self.begun += 1
         return connection
@@ -141,7 +138,7 @@ def test_a_thousand_idlers_leave_others_half_their_throughput_and_the_service_no
 
 def test_clients_that_leave_are_counted_and_leave_nothing_behind(home: Path, mnist: Mnist) -> None:
     body = json.dumps({"images": mnist.test.images[:512].tolist()}).encode()
-    request = head(len(body), JSON) + body
+    request = post(body, Accept=BYTES)
     held = []
     with serving(home, MAX_PENDING_BODY_BYTES=str(2**30)) as server:  # room for all of them, so that none is refused
         for turn in range(1, 4):

@@ -25,34 +25,20 @@ from PIL import Image
 
 from service.http.connections import MAX_HEAD_BYTES
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG, REQUEST_FORMATS
-from tests.conftest import ROOT
-from tests.support.raw import Answer, Connection, chunked
+from tests.support.bodies import form_of, npy
+from tests.support.project import PIXELS, SEVEN, SEVEN_PNG
+from tests.support.raw_http import Answer, Connection, chunked
 from tests.support.serving import Server
 
 CASES_IN_AN_EXAMPLE = 50
 CASES_BETWEEN_GOOD_ONES = 1000
 CASES = int(os.environ.get("FUZZ_CASES", "100_000"))
 
-SEVEN = (ROOT / "examples/seven.json").read_bytes()
-SEVEN_PNG = (ROOT / "examples/seven.png").read_bytes()
-PIXELS = np.array(json.loads(SEVEN)["images"], np.uint8)
-
-
-def npy(array: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    np.save(file, array, allow_pickle=True)
-    return file.getvalue()
-
 
 def picture(mode: str, form: str, **options: object) -> bytes:
     file = io.BytesIO()
     Image.fromarray(PIXELS.reshape(28, 28)).convert(mode).save(file, form, **options)
     return file.getvalue()
-
-
-def form_of(*pictures: bytes) -> bytes:
-    parts = [b'--frontier\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n%s\r\n' % each for each in pictures]
-    return b"".join(parts) + b"--frontier--\r\n"
 
 
 BODIES = {
@@ -240,7 +226,7 @@ class Stranger:
         if any(len(case.data) > MAX_HEAD_BYTES for case in whole):
             pipelined = 1  # a 431 does not wait for the answers to those before
         while whole:
-            with Connection(self._server) as connection:
+            with Connection(self._server.address) as connection:
                 whole = self._try_whole(connection, whole, pipelined)
         for case in batch:
             if not case.is_whole:
@@ -267,7 +253,7 @@ class Stranger:
         return left
 
     def _try_other(self, case: Case) -> None:
-        with Connection(self._server) as connection:
+        with Connection(self._server.address) as connection:
             connection.send(case.data)
             if case.is_endless:
                 return  # leaves; test_limits.py waits for what becomes of those who stay

@@ -19,8 +19,9 @@ from service.images.decoding import MAX_DECODED_BYTES, MAX_HEAD_BYTES, SMALL_DEC
 from service.images.normalisation import read_picture
 from service.process.memory import limit_arenas
 from service.protocols.media_types import JPEG, MULTIPART, PNG, decode, request_format
-from tests.service.images.test_normalisation import ORIENTATION, Pixels, chunk, encoded, header_alone, with_chunks
-from tests.support.serving import ROOT, Server
+from tests.support.pictures import ORIENTATION, Pixels, chunk, encoded, header_alone, with_chunks
+from tests.support.project import ROOT
+from tests.support.serving import Server
 
 MIB = 2**20
 # EXIF with nothing but the orientation 6: big endian, one entry of one 16-bit number.

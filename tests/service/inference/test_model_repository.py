@@ -9,23 +9,15 @@ import httpx
 import numpy as np
 import pytest
 
-from models.card import CARD_FILE, GOLDEN_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard, sha256_of_files
+from models.card import CARD_FILE, GOLDEN_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
 from models.digits import MODEL_NAME
 from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
-from tests.conftest import ROOT, run_training
-from tests.service.conftest import copy_version, make_latest
-from tests.service.observability.test_metrics import scrape, value
+from tests.support.metrics import scrape, value
+from tests.support.project import SEVEN
 from tests.support.serving import Server, serving
-
-SEVEN = (ROOT / "examples/seven.json").read_bytes()
-
-LATEST = f"{MODEL_NAME}:latest"
-
-
-def reseal(folder: Path) -> None:
-    """Write the card's checksums anew, so that only what the files say can be wrong."""
-    card = json.loads((folder / CARD_FILE).read_text())
-    (folder / CARD_FILE).write_text(json.dumps(card | {"sha256": sha256_of_files(folder)}))
+from tests.support.store import LATEST, copy_version, corrupt, half_written, make_latest, reseal
+from tests.support.training import run_training
+from tests.support.waiting import switches_to, until
 
 
 def test_a_whole_version_is_loaded_proved_and_served(published_store: Path) -> None:
@@ -71,10 +63,6 @@ def test_an_empty_store_says_how_to_fill_it(versions_folder: Path) -> None:
         find_version(LATEST)
 
 
-def half_written(folder: Path) -> None:
-    (folder / CARD_FILE).unlink()
-
-
 def not_described(folder: Path) -> None:
     (folder / "model.yaml").unlink()
 
@@ -82,12 +70,6 @@ def not_described(folder: Path) -> None:
 def of_another_version(folder: Path) -> None:
     card = json.loads((folder / CARD_FILE).read_text())
     (folder / CARD_FILE).write_text(json.dumps(card | {"version": "another"}))
-
-
-def corrupt(folder: Path) -> None:
-    with (folder / LITERT_FILE).open("r+b") as file:
-        file.seek(2000)
-        file.write(b"corrupt")
 
 
 def truncated(folder: Path) -> None:
@@ -173,18 +155,6 @@ def model_of(server: Server) -> str:
 
 def served_versions(server: Server) -> list[str]:
     return [dict(labels)["version"] for name, labels in scrape(server) if name == "digit_classifier_model_info"]
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has not come to pass"
-        time.sleep(0.1)
-
-
-def switches_to(server: Server, version: str) -> int:
-    """Return how many workers say that they serve `version` instead of another."""
-    return server.log.read_text().count(f"serving {MODEL_NAME}:{version} instead of ")
 
 
 def test_a_running_service_follows_a_publication_and_a_rollback_and_refuses_what_is_corrupt(home: Path) -> None:

@@ -11,25 +11,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.metrics import Series, scrape, value
 from tests.support.serving import Server, serving
 from training.data import Mnist
-
-Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-def scrape(server: Server) -> Series:
-    text = httpx.get(f"{server.url}/metrics").text
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def value(series: Series, name: str, **labels: str) -> float:
-    return series.get((f"digit_classifier_{name}", tuple(sorted(labels.items()))), 0)
 
 
 def send(server: Server, images: np.ndarray) -> dict[str, list]:

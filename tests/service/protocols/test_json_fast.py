@@ -13,7 +13,7 @@ from service.errors import ApiError
 from service.protocols import json_fast as json_images
 from service.protocols.json_fast import MAX_STRICT_BYTES, read_json
 from service.protocols.json_strict import read_strictly
-from tests.service.test_errors import BAD_BODIES
+from tests.support.bad_bodies import BAD_BODIES
 from training.data import Mnist
 
 
