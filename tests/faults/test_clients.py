@@ -1,4 +1,4 @@
-"""Clients that leave, dawdle or say nothing, beside others that behave."""
+"""Clients that leave, send slowly or say nothing, beside others that behave."""
 
 import contextlib
 import json
@@ -38,7 +38,7 @@ def assert_nothing_grew(before: tuple[int, int, int], after: tuple[int, int, int
     assert all(grown <= room for grown, room in zip(np.subtract(after, before), (2 * 1024, 5, 2), strict=True)), (before, after)
 
 
-class Dawdlers(threading.Thread):
+class SlowClients(threading.Thread):
     """Connections that send one byte a second, and begin anew when they are cut off."""
 
     def __init__(self, server: Server) -> None:
@@ -74,20 +74,20 @@ class Dawdlers(threading.Thread):
             connection.close()
 
 
-def idle_for(server: Server, seconds: float) -> tuple[Dawdlers, int, tuple[float, float]]:
-    """Let 500 clients dawdle and 500 say nothing. Return the former, the most files open, and when all were there."""
-    dawdlers, silent = Dawdlers(server), [server.connect(10) for _ in range(SILENT)]
-    dawdlers.start()
+def idle_for(server: Server, seconds: float) -> tuple[SlowClients, int, tuple[float, float]]:
+    """Let 500 clients send slowly and 500 say nothing. Return the former, the most files open, and when all were there."""
+    slow, silent = SlowClients(server), [server.connect(10) for _ in range(SILENT)]
+    slow.start()
     began = time.monotonic()
     time.sleep(seconds)
     ended, open_files = time.monotonic(), server.open_files()
-    dawdlers.stop()
+    slow.stop()
     for connection in silent:
         connection.setblocking(False)
         with pytest.raises(BlockingIOError):  # nobody has closed it
             connection.recv(1)
         connection.close()
-    return dawdlers, open_files, (began, ended)
+    return slow, open_files, (began, ended)
 
 
 @contextlib.contextmanager
@@ -119,8 +119,8 @@ def test_a_thousand_idlers_leave_others_half_their_throughput_and_the_service_no
             began = time.monotonic()
             time.sleep(2)
             quiet.append((began, time.monotonic()))
-            dawdlers, most, while_idle = idle_for(impatient, 2 * REQUEST_TIMEOUT_SECONDS)
-            begun, answers = begun + dawdlers.begun, answers + dawdlers.answers
+            slow, most, while_idle = idle_for(impatient, 2 * REQUEST_TIMEOUT_SECONDS)
+            begun, answers = begun + slow.begun, answers + slow.answers
             loud.append(while_idle)
             until_counted(impatient, begun, "408", "499")
             assert most > SHELL_LIMIT

@@ -1,4 +1,4 @@
-"""What strangers send, and what lies in the store, is read as data: no code in it runs. A file tells whether it did."""
+"""What clients send, and what lies in the store, is read as data: no code in it runs. A file tells whether it did."""
 
 import asyncio
 import builtins

@@ -3,8 +3,6 @@
 import json
 
 FLAT = [0] * 784
-
-
 SQUARE = [[0] * 28] * 28
 
 

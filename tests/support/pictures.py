@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 Pixels = NDArray[np.uint8]
-
-
 ORIENTATION = 0x0112  # EXIF's tag
 
 

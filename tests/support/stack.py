@@ -16,8 +16,6 @@ from tests.support.project import ROOT, SEVEN
 from tests.support.serving import free_port
 
 HEADERS = {"content-type": "application/json"}
-
-
 BASE_IMAGE = "python:3.11-slim"
 
 
