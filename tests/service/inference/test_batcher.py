@@ -1,21 +1,19 @@
-"""Which requests share a batch, proved by an engine that records the batches it was given."""
+"""Which requests are computed together, proved by an engine that records the batches it was given."""
 
 import asyncio
 import threading
-import time
 
 import numpy as np
-import pytest
 
-from service.inference.batcher import Batcher, DeadlineError, Prediction, QueueFullError
-from tests.support.recorder import SECONDS, Recorder, images, numbers_of, run
+from service.inference.batcher import Batcher
+from tests.support.engines import SECONDS, Recorder, images, numbers_of, run
 
 
-def test_requests_of_one_turn_share_a_batch_in_the_order_of_their_arrival() -> None:
+def test_requests_of_one_turn_are_one_batch_in_order_of_arrival() -> None:
     recorder = Recorder()
 
     async def scenario() -> None:
-        batcher = Batcher(100, 1000)
+        batcher = Batcher(100)
         asked = [(1, 2), (3,), (4, 5, 6)]
         answers = await asyncio.gather(*(batcher.submit(recorder.engine, images(*each), SECONDS) for each in asked))
         assert [numbers_of(answer) for answer in answers] == [list(each) for each in asked]
@@ -29,7 +27,7 @@ def test_a_lone_request_is_computed_in_the_next_turn() -> None:
     recorder = Recorder()
 
     async def scenario() -> None:
-        request = asyncio.ensure_future(Batcher(100, 1000).submit(recorder.engine, images(7), SECONDS))
+        request = asyncio.ensure_future(Batcher(100).submit(recorder.engine, images(7), SECONDS))
         await asyncio.sleep(0)  # it is submitted
         assert recorder.batches == []
         await asyncio.sleep(0)
@@ -39,14 +37,14 @@ def test_a_lone_request_is_computed_in_the_next_turn() -> None:
     run(scenario)
 
 
-def test_requests_that_arrive_while_the_engine_is_busy_share_the_next_batch() -> None:
+def test_what_arrives_while_the_engine_is_busy_is_the_next_batch() -> None:
     recorder = Recorder(max_inline_images=1)
 
     async def scenario() -> None:
-        batcher = Batcher(4, 1000)
+        batcher = Batcher(4)
         first = asyncio.ensure_future(batcher.submit(recorder.engine, images(1, 2), SECONDS))
         await asyncio.wrap_future(recorder.running)
-        assert batcher.will_wait()
+        assert batcher.is_working
         later = []
         for number in range(3, 9):
             later.append(asyncio.ensure_future(batcher.submit(recorder.engine, images(number), SECONDS)))
@@ -54,7 +52,7 @@ def test_requests_that_arrive_while_the_engine_is_busy_share_the_next_batch() ->
         assert recorder.batches == [[1, 2]]
         recorder.may_go_on.set()
         assert [numbers_of(each) for each in await asyncio.gather(first, *later)] == [[1, 2], *([n] for n in range(3, 9))]
-        assert not batcher.will_wait()
+        assert not batcher.is_working
 
     run(scenario)
     assert recorder.batches == [[1, 2], [3, 4, 5, 6], [7, 8]]
@@ -65,7 +63,7 @@ def test_small_batches_run_on_the_loop_and_large_ones_off_it_on_one_thread() -> 
     recorder.may_go_on.set()
 
     async def scenario() -> None:
-        batcher = Batcher(100, 1000)
+        batcher = Batcher(100)
         for size in (1, 2, 3, 2, 50):
             await batcher.submit(recorder.engine, images(*range(size)), SECONDS)
 
@@ -79,7 +77,7 @@ def test_a_request_that_does_not_fit_any_more_waits_for_the_next_batch() -> None
     recorder = Recorder()
 
     async def scenario() -> None:
-        batcher = Batcher(4, 1000)
+        batcher = Batcher(4)
         asked = [(1, 2, 3), (4, 5), (6,)]
         await asyncio.gather(*(batcher.submit(recorder.engine, images(*each), SECONDS) for each in asked))
 
@@ -91,7 +89,7 @@ def test_a_request_larger_than_a_batch_is_split_and_joined_again() -> None:
     recorder = Recorder()
 
     async def scenario() -> None:
-        batcher = Batcher(4, 1000)
+        batcher = Batcher(4)
         answer = await batcher.submit(recorder.engine, images(*range(10)), SECONDS)
         assert numbers_of(answer) == list(range(10))
         assert len(answer.digits) == 10
@@ -104,7 +102,7 @@ def test_a_batch_is_of_one_version_and_each_request_is_answered_by_its_own() -> 
     old, new = Recorder("old"), Recorder("new")
 
     async def scenario() -> None:
-        batcher = Batcher(100, 1000)
+        batcher = Batcher(100)
         asked = [(old, 1), (old, 2), (new, 3), (old, 4)]
         await asyncio.gather(*(batcher.submit(each.engine, images(number), SECONDS) for each, number in asked))
 
@@ -112,78 +110,11 @@ def test_a_batch_is_of_one_version_and_each_request_is_answered_by_its_own() -> 
     assert (old.batches, new.batches) == ([[1, 2], [4]], [[3]])
 
 
-def test_a_fault_of_the_engine_fails_its_batch_and_no_other() -> None:
-    recorder = Recorder()
-
-    async def scenario() -> None:
-        batcher = Batcher(2, 1000)
-        asked = [(1,), (-1,), (3,)]
-        answers = await asyncio.gather(
-            *(batcher.submit(recorder.engine, images(*each), SECONDS) for each in asked), return_exceptions=True
-        )
-        assert [type(answer) for answer in answers] == [AssertionError, AssertionError, Prediction]
-        assert numbers_of(await batcher.submit(recorder.engine, images(4), SECONDS)) == [4]
-
-    run(scenario)
-
-
-def test_a_client_that_left_takes_its_images_out_of_the_queue() -> None:
-    recorder = Recorder(max_inline_images=1)
-
-    async def scenario() -> None:
-        batcher = Batcher(10, 5)
-        first = asyncio.ensure_future(batcher.submit(recorder.engine, images(1, 2), SECONDS))
-        await asyncio.wrap_future(recorder.running)
-        leaving = asyncio.ensure_future(batcher.submit(recorder.engine, images(3, 4, 5, 6, 7), SECONDS))
-        await asyncio.sleep(0)
-        with pytest.raises(QueueFullError):
-            await batcher.submit(recorder.engine, images(8), SECONDS)
-        leaving.cancel()
-        await asyncio.wait([leaving])
-        staying = asyncio.ensure_future(batcher.submit(recorder.engine, images(9), SECONDS))
-        await asyncio.sleep(0)
-        recorder.may_go_on.set()
-        assert [numbers_of(each) for each in await asyncio.gather(first, staying)] == [[1, 2], [9]]
-
-    run(scenario)
-    assert recorder.batches == [[1, 2], [9]]
-
-
-def test_what_is_past_its_deadline_is_not_computed() -> None:
-    recorder = Recorder(max_inline_images=1)
-
-    async def scenario() -> None:
-        batcher = Batcher(10, 1000)
-        first = asyncio.ensure_future(batcher.submit(recorder.engine, images(1, 2), SECONDS))
-        await asyncio.wrap_future(recorder.running)
-        with pytest.raises(DeadlineError):
-            await batcher.submit(recorder.engine, images(3), 0.01)
-        recorder.may_go_on.set()
-        await first
-        assert numbers_of(await batcher.submit(recorder.engine, images(4), SECONDS)) == [4]
-
-    run(scenario)
-    assert recorder.batches == [[1, 2], [4]]
-
-
-def test_an_engine_that_hangs_does_not_keep_a_request_past_its_deadline() -> None:
-    recorder = Recorder(max_inline_images=0)
-
-    async def scenario() -> None:
-        started = time.monotonic()
-        with pytest.raises(DeadlineError):
-            await Batcher(10, 1000).submit(recorder.engine, images(1), 0.05)
-        assert time.monotonic() - started < 5
-        recorder.may_go_on.set()
-
-    run(scenario)
-
-
 def test_the_seconds_of_queue_and_engine_are_told_apart() -> None:
     recorder = Recorder(max_inline_images=0)
 
     async def scenario() -> None:
-        batcher = Batcher(1, 1000)
+        batcher = Batcher(1)
         asyncio.get_running_loop().call_later(0.05, recorder.may_go_on.set)
         first, second = await asyncio.gather(*(batcher.submit(recorder.engine, images(n), SECONDS) for n in (1, 2)))
         assert first.queue_seconds < first.compute_seconds
@@ -198,7 +129,7 @@ def test_a_million_images_in_requests_of_any_size_are_never_mixed_up() -> None:
     random = np.random.default_rng(0)
 
     async def scenario() -> None:
-        batcher = Batcher(512, 1_000_000)
+        batcher = Batcher(512)
         next_number = 0
 
         async def client() -> None:
@@ -220,15 +151,16 @@ def test_a_million_images_in_requests_of_any_size_are_never_mixed_up() -> None:
     assert any(len(batch) > 1 for batch in recorder.batches)
 
 
-def test_a_fault_beside_the_engine_fails_its_batch_and_no_other() -> None:
-    recorder = Recorder()
+def test_the_sizes_of_batches_are_observed_without_those_of_probes() -> None:
+    recorder, observed = Recorder(), []
 
     async def scenario() -> None:
-        batcher = Batcher(100, 1000)
-        of_another_width = np.zeros((1, 5), np.float32)
-        bad = [asyncio.create_task(batcher.submit(recorder.engine, each, SECONDS)) for each in (images(1), of_another_width)]
-        await asyncio.wait(bad)
-        assert all(isinstance(each.exception(), ValueError) for each in bad)
-        assert numbers_of(await batcher.submit(recorder.engine, images(2), SECONDS)) == [2]
+        batcher = Batcher(100, observed.append)
+        await batcher.submit(recorder.engine, images(1), SECONDS, is_probe=True)
+        probe = batcher.submit(recorder.engine, images(2), SECONDS, is_probe=True)
+        await asyncio.gather(batcher.submit(recorder.engine, images(3, 4), SECONDS), probe)
+        assert batcher.num_answered == 3
 
     run(scenario)
+    assert recorder.batches == [[1], [3, 4, 2]]
+    assert observed == [2]

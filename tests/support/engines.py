@@ -1,17 +1,23 @@
-"""An engine that records the batches it is given, and images that are told apart by a number."""
+"""An engine that records the batches it is given, and answers each image with its number."""
 
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
 from models.engine import Engine
-from service.inference.batcher import Prediction
 
 SECONDS = 30
+
+
+class Answered(Protocol):
+    """What the batcher or the predictor answered."""
+
+    probabilities: np.ndarray
 
 
 def images(*numbers: int) -> np.ndarray:
@@ -23,7 +29,7 @@ def images(*numbers: int) -> np.ndarray:
 
 @dataclass
 class Recorder:
-    """An engine whose answer to an image is its number; off the loop it waits until the test lets it go on."""
+    """An engine whose answer to an image is its number; off the event loop it waits until the test lets it go on."""
 
     name: str = "a"
     max_inline_images: int = 10_000
@@ -48,8 +54,8 @@ class Recorder:
         return probabilities
 
 
-def numbers_of(computed: Prediction) -> list[int]:
-    return computed.probabilities[:, 3].astype(int).tolist()
+def numbers_of(answered: Answered) -> list[int]:
+    return answered.probabilities[:, 3].astype(int).tolist()
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
