@@ -33,13 +33,17 @@ class ModelLoadError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A proved version: its card, the engine that computes it, its weights (784, 10) and biases (10,) for explaining."""
+    """A proved version: its card, the engine that computes it, its weights (784, 10) and biases (10,) for explaining.
+
+    `golden_image` (1, 784) is one that it has answered as published.
+    """
 
     folder: Path
     card: ModelCard
     engine: Engine
     weights: NDArray[np.float32]
     biases: NDArray[np.float32]
+    golden_image: NDArray[np.float32]
 
     @property
     def tag(self) -> str:
@@ -167,9 +171,9 @@ def load_model(tag: str, device: Device) -> LoadedModel:
         raise
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("internal", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
-    version = LoadedModel(folder, card, engine, weights, biases)
-    _prove_golden_digits(version)
-    return version
+    images, expected = _read_arrays(folder / GOLDEN_FILE, images=(NUM_PIXELS,), probabilities=(NUM_CLASSES,))
+    _prove_golden_digits(card, engine, images, expected)
+    return LoadedModel(folder, card, engine, weights, biases, check_images(images[:1]))
 
 
 def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
@@ -184,20 +188,18 @@ def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], .
     return arrays
 
 
-def _prove_golden_digits(version: LoadedModel) -> None:
-    path = version.folder / GOLDEN_FILE
-    images, expected = _read_arrays(path, images=(NUM_PIXELS,), probabilities=(NUM_CLASSES,))
+def _prove_golden_digits(card: ModelCard, engine: Engine, images: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
     try:
-        answered = version.engine.run(check_images(images))
+        answered = engine.run(check_images(images))
     except Exception as error:  # of whatever kind the runtime has
-        raise ModelLoadError("shape", f"{version.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
+        raise ModelLoadError("shape", f"{card.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
     if answered.shape != expected.shape:
-        sentence = f"{version.tag} answers its golden digits in shape {answered.shape}, not {expected.shape}."
+        sentence = f"{card.tag} answers its golden digits in shape {answered.shape}, not {expected.shape}."
         raise ModelLoadError("shape", sentence)
     difference = float(np.abs(answered - expected).max())
     if not difference <= PARITY_TOLERANCE:  # so written, NaN is refused too
         raise ModelLoadError(
             "golden",
-            f"{version.tag} answers its golden digits up to {difference:.1e} away from what was published; "
+            f"{card.tag} answers its golden digits up to {difference:.1e} away from what was published; "
             f"at most {PARITY_TOLERANCE:.0e} is allowed.",
         )

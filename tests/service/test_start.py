@@ -137,7 +137,7 @@ def test_before_it_stops_it_is_not_ready_for_a_while_and_answers_all_the_same(ho
         while (ready := httpx.get(f"{server.url}/readyz")).status_code == 200 and time.monotonic() < told + 1:
             time.sleep(0.05)
         assert ready.status_code == 503
-        assert "about to stop" in ready.json()["error"]
+        assert "is stopping" in ready.json()["error"]
         assert server.predict(SEVEN).status_code == 200
         assert server.process.wait(20) == 0
         assert 2 < time.monotonic() - told < 6

@@ -17,7 +17,7 @@ import numpy as np
 
 from models.digits import check_images
 from models.engine import load_engine
-from service.protocols.answers import BYTES
+from service.protocols.media_types import BYTES
 from tests.support.serving import Server
 
 RETRIED = (0, 429, 503)

@@ -12,8 +12,9 @@ import pytest
 
 from models.digits import MODEL_NAME
 from service.http.app import App
-from service.inference.batcher import Batcher
+from service.inference.health import EngineHealth
 from service.inference.model_repository import ModelRepository
+from service.inference.predictor import Predictor
 from service.process.shutdown import Shutdown
 from service.settings import Settings
 from tests.conftest import ROOT
@@ -24,29 +25,53 @@ SEVEN = (ROOT / "examples/seven.json").read_bytes()
 
 
 async def bentoml_application(scope, receive, send) -> None:
-    raise AssertionError("the door leaves this to BentoML's application")
+    raise AssertionError("the app leaves this to BentoML's application")
 
 
-def ask(door: App, method: str, path: str, **request) -> httpx.Response:
+@pytest.fixture
+def predictor(published_store: Path) -> Predictor:
+    """Return a predictor that has not loaded a version yet."""
+    return Predictor(ModelRepository(f"{MODEL_NAME}:latest", "cpu"), Settings())
+
+
+@pytest.fixture
+def health(predictor: Predictor) -> EngineHealth:
+    return EngineHealth(predictor.batcher, predictor.repository, 1)
+
+
+@pytest.fixture
+def app(predictor: Predictor, health: EngineHealth) -> App:
+    return App(bentoml_application, predictor, health, Settings(), Shutdown(0))
+
+
+def ask(app: App, method: str, path: str, **request) -> httpx.Response:
     async def send() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://door") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
             return await client.request(method, path, **request)
 
     return asyncio.run(send())
 
 
 def test_a_fault_is_a_500_without_a_traceback_and_the_log_has_it(
-    published_store: Path, caplog: pytest.LogCaptureFixture
+    app: App, predictor: Predictor, caplog: pytest.LogCaptureFixture
 ) -> None:
-    repository = ModelRepository(f"{MODEL_NAME}:latest", "cpu")
-    door = App(bentoml_application, repository, Batcher(1024, 8192), Settings(), Shutdown(0))
     headers = {"content-type": "application/json"}
-    answer = ask(door, "POST", "/predict", content=SEVEN, headers=headers)  # nothing is loaded yet: a fault of ours
+    answer = ask(app, "POST", "/predict", content=SEVEN, headers=headers)  # nothing is loaded yet: a fault of ours
     assert (answer.status_code, list(answer.json())) == (500, ["error"])
     assert "Traceback" not in answer.text
     assert "load() comes before the first request" in caplog.text
-    repository.load()
-    assert ask(door, "POST", "/predict", content=SEVEN, headers=headers).json()["digits"] == [7]
+    predictor.repository.load()
+    assert ask(app, "POST", "/predict", content=SEVEN, headers=headers).json()["digits"] == [7]
+
+
+@pytest.mark.parametrize(("failures", "ready", "alive"), [(0, 200, 200), (1, 503, 200), (6, 503, 503)])
+def test_the_probes_tell_of_an_engine_that_does_not_answer(
+    app: App, health: EngineHealth, failures: int, ready: int, alive: int
+) -> None:
+    health.num_failures = failures
+    readyz, livez = ask(app, "GET", "/readyz"), ask(app, "GET", "/livez")
+    assert (readyz.status_code, livez.status_code) == (ready, alive)
+    assert all("the engine does not answer" in each.json()["error"] for each in (readyz, livez) if each.status_code == 503)
 
 
 def partial_request(server: Server, body: bytes, announced: int) -> socket.socket:

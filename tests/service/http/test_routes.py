@@ -75,7 +75,9 @@ def test_bentomls_schema_declares_what_the_door_answers(server: Server) -> None:
     (predict,) = httpx.get(f"{server.url}/schema.json").json()["routes"]
     assert (predict["route"], list(predict["input"]["properties"])) == ("/predict", ["images"])
     document = httpx.get(f"{server.url}/docs.json").json()
-    assert predict["output"]["properties"].keys() == document["components"]["schemas"]["PredictionResponse"]["properties"].keys()
+    assert (
+        predict["output"]["properties"].keys() == document["components"]["schemas"]["PredictionResponse"]["properties"].keys()
+    )
 
 
 def test_the_page_asks_nothing_of_other_hosts(server: Server) -> None:
