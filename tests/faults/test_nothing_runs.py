@@ -177,7 +177,7 @@ def test_a_graph_that_is_none_is_refused_and_the_served_one_stays(published_stor
     (folder / LITERT_FILE).write_bytes(GRAPHS[graph]((folder / LITERT_FILE).read_bytes()))
     reseal(folder)
     make_latest(published_store, "hostile")
-    asyncio.run(repository.look())
+    asyncio.run(repository.poll())
     assert repository.served is served
     error = refused()
     print(f"{graph}: {str(error)[:160]}")

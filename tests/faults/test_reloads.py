@@ -35,7 +35,7 @@ def two_versions(home: Path) -> tuple[Path, str, str]:
 
 
 def refusals(server: Server) -> int:
-    return server.log.read_text().count("stays: ")
+    return server.log.read_text().count("stays served: ")
 
 
 def publish_and_roll_back(server: Server, versions: Path, first: str, second: str, cycle: int) -> None:

@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -55,6 +56,41 @@ def test_a_damaged_version_is_not_served(home: Path, broken: str) -> None:
     with (versions / (versions / "latest").read_text() / broken).open("ab") as file:
         file.write(b"x")
     assert broken in refused_start(home)
+
+
+HOLD_UP_LOADING = """
+import pathlib, time
+import numpy as np
+load, here = np.load, pathlib.Path(__file__).parent
+def load_once_it_may(*arguments, **options):
+    (here / "loading").touch()
+    while not (here / "go-on").exists():
+        time.sleep(0.01)
+    return load(*arguments, **options)
+np.load = load_once_it_may
+"""
+
+
+def test_a_worker_is_not_ready_before_its_version_is_proved(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HOLD_UP_LOADING)
+    port, seen = free_port(), []
+
+    def watch() -> None:
+        while not (tmp_path / "loading").exists():
+            time.sleep(0.01)
+        for _ in range(10):
+            try:
+                seen.append(httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=0.2).status_code)
+            except httpx.TransportError:
+                seen.append(None)
+        (tmp_path / "go-on").touch()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    with serving(home, port=port, PYTHONPATH=str(tmp_path)):
+        watching.join()
+    assert len(seen) == 10
+    assert 200 not in seen
 
 
 def test_a_pinned_version_is_served_although_another_is_latest(home: Path) -> None:
