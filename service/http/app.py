@@ -79,7 +79,7 @@ class App:
         route = scope["route"] = self._router.find(scope)
         label = route.path if route else _UNMATCHED
         send = _naming_its_span(send) if self._is_traced else send
-        cycle = RequestCycle(scope, receive, send, label, self._timeout_seconds, self._budget)
+        cycle = RequestCycle(scope, receive, send, label, self._timeout_seconds)
         try:
             await self._answer_with_cors(scope, cycle.receive, cycle.send)
         except Exception:

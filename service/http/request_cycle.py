@@ -5,13 +5,10 @@ import time
 
 from starlette.types import Message, Receive, Scope, Send
 
-from service.http.request_body import ByteBudget
 from service.observability import metrics
 
 # Of what a client goes on sending after a refusal, this much is received and discarded before it is cut off.
 MAX_DISCARDED_BYTES = 64 * 2**20
-# A larger body is handed to the server in pieces, of which each is sent before the next.
-_PIECE_BYTES = 2**18
 _CLOSE = (b"connection", b"close")
 
 
@@ -32,16 +29,13 @@ class RequestCycle:
     uvicorn does not take such offers, which it may, but would take a body that follows for the next request.
     """
 
-    def __init__(
-        self, scope: Scope, receive: Receive, send: Send, route: str, timeout_seconds: float, budget: ByteBudget
-    ) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, route: str, timeout_seconds: float) -> None:
         self.status: int | None = None
         self._started = time.perf_counter()
         self._receive = receive
         self._send = send
         self._route = route
         self._timeout_seconds = timeout_seconds
-        self._budget = budget
         self._is_counted = False
         self._is_read = False
         self._is_last = offers_another_protocol(scope)
@@ -59,17 +53,12 @@ class RequestCycle:
             if self._is_last:
                 message["headers"] = [*message["headers"], _CLOSE]
             self._is_closing = not self._is_read and _CLOSE in message["headers"]
-            await self._send(message)
-            return
-        is_end = not message.get("more_body", False)
-        if is_end:
+        elif not message.get("more_body", False):
             self.count()  # before the client can know of it
-        if len(message.get("body", b"")) > _PIECE_BYTES:
-            await self._send_in_pieces(message)
-        elif is_end and not self._is_read and not self._is_closing:
-            await self._send_and_discard(message)
-        else:
-            await self._send(message)
+            if not self._is_read and not self._is_closing:
+                await self._send_and_discard(message)
+                return
+        await self._send(message)
 
     def count(self) -> None:
         """Count the request, if that has not been done yet."""
@@ -77,17 +66,6 @@ class RequestCycle:
             self._is_counted = True
             # Where nothing was sent, BentoML's timeout has cancelled this and answers 504 itself.
             metrics.count_request(self._route, self.status or 504, time.perf_counter() - self._started)
-
-    async def _send_in_pieces(self, message: Message) -> None:
-        """Send a large body, which counts in the budget until all of it is sent; the server waits before each piece."""
-        body = message["body"]
-        self._budget.reserved += len(body)
-        try:
-            for start in range(0, len(body), _PIECE_BYTES):
-                await self._send({**message, "body": body[start : start + _PIECE_BYTES], "more_body": True})
-            await self.send({**message, "body": b""})
-        finally:
-            self._budget.reserved -= len(body)
 
     async def _send_and_discard(self, message: Message) -> None:
         """Send the end of an answer, but tell the server that it is one only once the body has arrived."""

@@ -1,4 +1,4 @@
-"""Which version is served: found in the store, proved before it answers anyone, and watched for the next one."""
+"""Which version is served: found in the store, proved before it answers anyone, and polled for the next one."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ another shape, other answers than were published, or a runtime that cannot load 
 
 
 class ModelLoadError(ValueError):
-    """The version asked for is not in the store, or is not fit to be served."""
+    """The version asked for is not in the store, or cannot be served."""
 
     def __init__(self, reason: LoadFailure, sentence: str) -> None:
         super().__init__(sentence)
@@ -57,7 +57,7 @@ class ModelRepository:
         self._tag = tag
         self._device: Device = device
         self._served: LoadedModel | None = None
-        self._refused: object = None
+        self._failed: object = None
 
     def load(self) -> LoadedModel:
         """Load and prove the version asked for, and serve it from now on. Raises as `load_model`."""
@@ -68,47 +68,47 @@ class ModelRepository:
         assert self._served is not None, "load() comes before the first request"
         return self._served
 
-    def _serve(self, version: LoadedModel) -> LoadedModel:
-        engine, before = version.engine, self._served
-        self._served = version
-        metrics.tell_served(version.card.version, str(version.card.recipe["name"]), engine.runtime, engine.device)
+    def _serve(self, model: LoadedModel) -> LoadedModel:
+        engine, before = model.engine, self._served
+        self._served = model
+        metrics.tell_served(model.card.version, str(model.card.recipe["name"]), engine.runtime, engine.device)
         instead = f" instead of {before.tag}" if before else ""
-        logger.info("serving %s%s", version.tag, instead, extra={"runtime": engine.runtime, "device": engine.device})
-        return version
+        logger.info("serving %s%s", model.tag, instead, extra={"runtime": engine.runtime, "device": engine.device})
+        return model
 
     async def watch(self, seconds: float) -> None:
-        """Look into the store every `seconds`, for ever; return at once if that is 0, or one version was asked for by name."""
+        """Poll the store every `seconds`, for ever; return at once if that is 0, or one version was asked for by name."""
         if not seconds or not self._tag.endswith(":latest"):
             return
         metrics.name_load_failures(get_args(LoadFailure))
         while True:
             await asyncio.sleep(seconds)
             try:
-                await self.look()
-            except Exception:  # the store is on a disk, and this must outlive what becomes of it
-                logger.exception("the store could not be looked at; %s stays", self.served.tag)
+                await self.poll()
+            except Exception:  # the store is on a disk, and this must outlive whatever happens to it
+                logger.exception("the store could not be read; %s stays served", self.served.tag)
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Serve what `latest` means by now, if that is another version and proves to be whole.
 
-        A version that does not stays refused until `latest` or one of its files changes.
+        A version that does not is not tried again until `latest` or one of its files changes.
         """
         versions = self.served.folder.parent
         version = _latest(versions)
         if version is None or version == self.served.card.version:
-            self._refused = None
+            self._failed = None
             return
-        seen = version, _fingerprint(versions / version)
-        if seen == self._refused:
+        found = version, _fingerprint(versions / version)
+        if found == self._failed:
             return
         try:
-            # In a thread and on an engine of its own, so that those who are served notice nothing.
+            # In a thread and on an engine of its own, so that requests notice nothing.
             self._serve(await asyncio.to_thread(load_model, f"{MODEL_NAME}:{version}", self._device))
-            self._refused = None
+            self._failed = None
         except (ModelLoadError, NoGpuError) as error:
-            self._refused = seen
+            self._failed = found
             metrics.count_load_failure(error.reason if isinstance(error, ModelLoadError) else "internal")
-            logger.warning("%s stays: %s", self.served.tag, error)
+            logger.warning("%s stays served: %s", self.served.tag, error)
 
 
 def _latest(versions: Path) -> str | None:
@@ -121,7 +121,7 @@ def _latest(versions: Path) -> str | None:
 
 
 def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return what changes whenever a file in `folder` does: names, sizes and times, at a hundredth of reading them."""
+    """Return names, sizes and times of the files in `folder`: they tell a change at a hundredth of the cost of reading."""
     entries = ((path, path.stat()) for path in sorted(folder.rglob("*")))
     return tuple((path.name, entry.st_size, entry.st_mtime_ns) for path, entry in entries)
 
