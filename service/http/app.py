@@ -55,6 +55,7 @@ class App:
             Route("/schema.json", app, methods=["GET"]),
         ]
         self._routes = {route.path: route for route in routes} | page_routes(repository)
+        metrics.start({_UNMATCHED, *(route.path for route in self._routes.values())})
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
         self._drained_seconds = settings.request_timeout_seconds
         self._is_traced = settings.tracing
@@ -146,5 +147,5 @@ def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
 
 
 async def _send_error(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    metrics.REJECTED.labels(error.reason).inc()
+    metrics.count_rejected(error.reason)
     await Response(encode_error(str(error)), error.status, error.headers, JSON)(scope, receive, send)

@@ -207,7 +207,7 @@ def _answer(pending: list[Pending], probabilities: NDArray[np.float32], started:
     metrics.BATCH_SIZE.observe(len(digits))
     if left:
         digits, confidence = (np.delete(each, np.concatenate(left)) for each in (digits, confidence))
-    metrics.count_answers(digits, confidence)
+    metrics.count_predictions(digits, confidence)
 
 
 def _joined(parts: list[Prediction]) -> Prediction:
