@@ -12,7 +12,7 @@ import pytest
 import yaml
 from bentoml._internal.bento.build_config import BentoPathSpec
 
-from tests.support.serving import ROOT
+from tests.support.project import ROOT
 
 # What each room may import besides itself. A room is a folder or, beside folders, a module; the longest name counts.
 MAY_IMPORT = {
@@ -70,6 +70,12 @@ def test_a_module_imports_only_from_rooms_that_its_own_may(path: Path) -> None:
 
 def test_no_module_comes_back_to_itself_through_its_imports() -> None:
     TopologicalSorter({name_of(path): set(imports(path)) for path in ALL_MODULES}).prepare()
+
+
+def test_no_test_module_imports_another() -> None:
+    # Fixtures need no import, and what several modules call stands in tests/support.
+    for path in modules("tests"):
+        assert not [name for name in imports(path) if re.search(r"(^|\.)(test_|conftest)", name)], path
 
 
 def test_every_room_says_what_it_is_for() -> None:

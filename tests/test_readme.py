@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from service.settings import Settings
-from tests.conftest import ROOT
+from tests.support.project import ROOT
 from tests.support.serving import free_port
 
 README = (ROOT / "README.md").read_text()

@@ -5,14 +5,13 @@ The values of labels are closed sets, so that no client can make the series grow
 
 from collections.abc import Iterable
 from http import HTTPStatus
-from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from models.digits import NUM_CLASSES
-from service.errors import CLIENT_LEFT, LoadFailure, Reason
+from service.errors import CLIENT_LEFT, LOAD_FAILURES, REASONS, LoadFailure, Reason
 from service.observability.series import Counter, Gauge, Histogram, Info, Table
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
@@ -28,7 +27,7 @@ TABLE = Table()
 REQUESTS = TABLE.add(Counter("requests", "Requests answered.", route=_ROUTES, status=_STATUSES))
 DURATION = TABLE.add(Histogram("request_duration_seconds", "From a request's headers to its answer.", _SECONDS, route=_ROUTES))
 REQUESTS_IN_FLIGHT = TABLE.add(Gauge("requests_in_flight", "Requests that are not answered yet."))
-REJECTED = TABLE.add(Counter("rejected", "Requests answered with an error, by reason.", reason=get_args(Reason)))
+REJECTED = TABLE.add(Counter("rejected", "Requests answered with an error, by reason.", reason=REASONS))
 FAILED_HANDSHAKES = TABLE.add(Counter("failed_handshakes", "Connections that ended in the TLS handshake."))
 BODY_BYTES_PENDING = TABLE.add(Gauge("body_bytes_pending", "Bytes of bodies that are being read, computed or sent."))
 # Sums, as Triton has them: a histogram for each stage would double what counting costs.
@@ -50,7 +49,7 @@ MODEL_INFO = TABLE.add(
     )
 )
 MODEL_LOAD_FAILURES = TABLE.add(
-    Counter("model_load_failures", "Versions in the store that could not be served.", reason=get_args(LoadFailure))
+    Counter("model_load_failures", "Versions in the store that could not be served.", reason=LOAD_FAILURES)
 )
 
 
