@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from models.digits import NUM_PIXELS
 from service.errors import CLIENT_LEFT, ApiError, too_many_requests
-from service.http.request_body import BodyReader
+from service.http.request_body import BodyReader, BodyReservation
 from service.http.request_cycle import offers_another_protocol
 from service.images.decode_pool import DecodePool
 from service.inference.predictor import Pixels, Prediction, Predictor
@@ -52,9 +52,8 @@ class InferenceEndpoint:
             # Watching for a client that leaves costs more than the next turn of the event loop is away.
             will_wait = call.is_slow or self._predictor.will_wait()
             prediction = await (_unless_left(receive, answering) if will_wait else answering)
-            del body  # an answer in pieces is made of the images, for as long as its client takes to read it
-            reservation.resize(prediction.images.nbytes)
-            await _send(send, call, prediction)
+            del body  # its client may take long to read the answer
+            await _send(send, call, prediction, reservation)
             if self._bodies.pending_bytes > _LARGE_BYTES:
                 self._idle_trimmer.put_off()
 
@@ -119,7 +118,7 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-async def _send(send: Send, call: Call, prediction: Prediction) -> None:
+async def _send(send: Send, call: Call, prediction: Prediction, reservation: BodyReservation) -> None:
     started = time.perf_counter()
     answer = call.encode(prediction)
     # Of an answer in pieces, which are made as they are sent, what comes before the first.
@@ -138,6 +137,7 @@ async def _send(send: Send, call: Call, prediction: Prediction) -> None:
     if isinstance(answer.body, bytes):
         await send({"type": "http.response.body", "body": answer.body})
     else:
+        reservation.resize(prediction.images.nbytes)  # of which the pieces are made
         await _send_pieces(send, answer.body)
 
 

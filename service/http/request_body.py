@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 from starlette.types import Message, Receive
 
 from service.errors import CLIENT_LEFT, ApiError, too_many_requests
+from service.observability import metrics
 
 # What arrives in one piece or two. Small bodies have a budget of their own, so that large ones cannot shut them out.
 _SMALL_BYTES = 2**16
@@ -24,6 +25,10 @@ class ByteBudget:
     reserved: int = 0
     unsent: int = 0
 
+    def add(self, size: int) -> None:
+        self.reserved += size
+        metrics.BODY_BYTES_PENDING.add(size)
+
 
 @dataclass(slots=True, eq=False)
 class BodyReservation:
@@ -35,8 +40,8 @@ class BodyReservation:
     _timer: asyncio.TimerHandle | None = None
 
     def __enter__(self) -> Self:
-        self.budget.reserved += self.reserved
-        if self.reserved > _SMALL_BYTES:
+        if self.reserved:
+            self.budget.add(self.reserved)
             self._timer = asyncio.get_running_loop().call_later(_TRUSTED_SECONDS, self._reserve_what_was_received)
         return self
 
@@ -50,7 +55,7 @@ class BodyReservation:
 
     def resize(self, size: int) -> None:
         """Take `size` bytes from here on: once its body is read, a request holds what was made of it."""
-        self.budget.reserved += size - self.reserved
+        self.budget.add(size - self.reserved)
         self.reserved = size
         if self._timer:
             self._timer.cancel()

@@ -128,7 +128,7 @@ class Connection(asyncio.Protocol):
         more = unsent_bytes - self._unsent_bytes
         self._unsent_bytes = unsent_bytes
         self._budget.unsent += more
-        self._budget.reserved += more
+        self._budget.add(more)
 
     def _expect_progress(self, untaken_before: int | None, checks_left: int) -> None:
         untaken_bytes = self._count_untaken_bytes()

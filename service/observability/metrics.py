@@ -29,7 +29,12 @@ DURATION = TABLE.add(Histogram("request_duration_seconds", "From a request's hea
 REQUESTS_IN_FLIGHT = TABLE.add(Gauge("requests_in_flight", "Requests that are not answered yet."))
 REJECTED = TABLE.add(Counter("rejected", "Requests answered with an error, by reason.", reason=REASONS))
 FAILED_HANDSHAKES = TABLE.add(Counter("failed_handshakes", "Connections that ended in the TLS handshake."))
-BODY_BYTES_PENDING = TABLE.add(Gauge("body_bytes_pending", "Bytes of bodies that are being read, computed or sent."))
+UNREAD_ANSWERS = TABLE.add(
+    Counter("unread_answers", "Connections that were cut off because the client did not read its answer.")
+)
+BODY_BYTES_PENDING = TABLE.add(
+    Gauge("body_bytes_pending", "Bytes of bodies that are being read or answered, and of answers that are not sent yet.")
+)
 # Sums, as Triton has them: a histogram for each stage would double what counting costs.
 STAGE_SECONDS = TABLE.add(
     Counter("stage_seconds", "Seconds that answered requests spent in each stage, added up.", stage=STAGES)
@@ -51,10 +56,6 @@ MODEL_INFO = TABLE.add(
 MODEL_LOAD_FAILURES = TABLE.add(
     Counter("model_load_failures", "Versions in the store that could not be served.", reason=LOAD_FAILURES)
 )
-UNREAD_ANSWERS = Counter(
-    "digit_classifier_unread_answers", "Connections cut off because the client took nothing of its answer."
-)
-FAILED_HANDSHAKES = Counter("digit_classifier_failed_handshakes", "Connections that ended in the TLS handshake.")
 
 
 def start(routes: Iterable[str]) -> None:
@@ -77,6 +78,11 @@ def count_rejected(reason: Reason) -> None:
 def count_failed_handshake() -> None:
     """Count one connection that never came to a request."""
     FAILED_HANDSHAKES.add(1)
+
+
+def count_unread_answer() -> None:
+    """Count one connection that was cut off because its client did not read."""
+    UNREAD_ANSWERS.add(1)
 
 
 def count_stages(seconds: Iterable[float]) -> None:
@@ -105,16 +111,6 @@ def tell_served(version: str, recipe: str, runtime: str, device: str) -> None:
 def count_load_failure(reason: LoadFailure) -> None:
     """Count one version that was not served."""
     MODEL_LOAD_FAILURES.add(1, reason)
-
-
-def count_unread_answer() -> None:
-    """Count one connection that was cut off because its client took nothing of an answer in time."""
-    UNREAD_ANSWERS.inc()
-
-
-def count_failed_handshake() -> None:
-    """Count one connection that ended in the TLS handshake, as that of a client that speaks plain HTTP does."""
-    FAILED_HANDSHAKES.inc()
 
 
 def exposition() -> bytes:
