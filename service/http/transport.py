@@ -46,9 +46,9 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
+        self._http.connection_made(self)
         # To hear of all that the system does not take at once; with 0, uvloop's TLS would tell of nothing as well.
         transport.set_write_buffer_limits(high=1, low=0)
-        self._http.connection_made(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()

@@ -13,12 +13,13 @@ from tests.support.project import SEVEN
 from tests.support.serving import Server, serving
 
 KEYS = "first-key-0123456789", "second-key-987654321"
+ORIGIN = "https://page.example"
 BEHIND_THE_KEY = ["/", "/model", "/docs.json", "/schema.json", "/metrics", "/elsewhere"]
 
 
 @pytest.fixture(scope="module")
 def guarded(reading_home: Path) -> Iterator[Server]:
-    with serving(reading_home, API_KEYS=",".join(KEYS)) as server:
+    with serving(reading_home, API_KEYS=",".join(KEYS), CORS_ORIGINS=ORIGIN) as server:
         yield server
 
 
@@ -52,6 +53,17 @@ def test_with_a_key_all_is_as_it_was(guarded: Server, path: str) -> None:
 @pytest.mark.parametrize("path", ["/livez", "/readyz"])
 def test_probes_need_no_key(guarded: Server, path: str) -> None:
     assert get(guarded, path).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/livezx", "/livez/", "/livez/x", "/readyz.json", "//livez", "/x/livez"])
+def test_paths_that_only_begin_or_end_like_a_probes_need_one(guarded: Server, path: str) -> None:
+    assert get(guarded, path).status_code == 401
+
+
+def test_pages_of_a_named_origin_may_read_what_answers_say_in_headers(guarded: Server) -> None:
+    answer = httpx.get(f"{guarded.url}/model", headers={"origin": ORIGIN, "authorization": f"Bearer {KEYS[0]}"})
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-expose-headers"] == "X-Model-Version, Server-Timing, Retry-After"
 
 
 def test_metrics_can_be_opened(home) -> None:

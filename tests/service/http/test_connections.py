@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import gc
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import cast
 
@@ -11,6 +13,7 @@ import uvloop
 
 from service.http.connections import accept_all_pending
 from service.http.request_body import ByteBudget
+from service.observability import metrics
 
 CLIENTS = 300
 MAX_TURNS = 10_000
@@ -74,3 +77,31 @@ def test_who_comes_after_the_close_is_not_accepted(listening: socket.socket) -> 
         assert Greeting.met == 0
 
     uvloop.run(scenario())
+
+
+def test_plain_http_on_a_tls_port_is_counted_and_not_logged(
+    listening: socket.socket, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        accept_all_pending(loop, ByteBudget(2**20), 10)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)  # without a certificate, for which it is too early here
+        server = await loop.create_server(Greeting, sock=listening, backlog=2048, ssl=tls)
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(socket.create_connection(listening.getsockname())) for _ in range(CLIENTS)]
+            for client in clients:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            while failed_handshakes() < before + CLIENTS:  # noqa: ASYNC110 - what is counted has no event
+                await asyncio.sleep(0.01)
+        server.close()
+
+    metrics.start([])
+    before = failed_handshakes()
+    uvloop.run(asyncio.wait_for(scenario(), 30))
+    gc.collect()  # only then asyncio would say that nobody has looked at a task's exception
+    assert (caplog.text, capfd.readouterr().err) == ("", "")
+
+
+def failed_handshakes() -> float:
+    text = metrics.exposition().decode()
+    return float(next(line.split()[1] for line in text.splitlines() if line.startswith("digit_classifier_failed_handshakes_t")))

@@ -44,7 +44,7 @@ def send_pieces(connection: Connection, pieces: list[bytes]) -> None:
 
 
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
-@pytest.mark.parametrize("size", [MAX_HEADER_BYTES - 1, MAX_HEADER_BYTES])
+@pytest.mark.parametrize("size", [30_000, MAX_HEADER_BYTES - 1, MAX_HEADER_BYTES])
 def test_headers_of_up_to_the_limit_are_read_however_they_are_cut(impatient: Server, cut: Cut, size: int) -> None:
     with Connection(impatient.address) as connection:
         for _ in range(2):

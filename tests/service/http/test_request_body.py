@@ -127,6 +127,40 @@ def test_what_was_announced_and_does_not_come_shuts_nobody_out_for_long() -> Non
     run(scenario)
 
 
+def test_a_body_that_is_there_is_read_without_a_timer() -> None:
+    reading = body_reader().read(sending(b"ab"), body_reader().reserve(2))
+    with pytest.raises(StopIteration) as returned:
+        reading.send(None)  # outside of an event loop, where no timer could be set
+    assert returned.value.value == b"ab"
+
+
+def test_of_a_large_body_that_is_refused_unread_nothing_stays_pending() -> None:
+    async def scenario() -> None:
+        bodies = body_reader()
+        with bodies.reserve(LARGE):
+            assert bodies.pending_bytes == LARGE
+        assert bodies.pending_bytes == 0
+        await asyncio.sleep(1.2)  # longer than what is announced counts
+        assert bodies.pending_bytes == 0
+
+    run(scenario)
+
+
+def test_what_is_made_of_a_body_counts_in_its_place_until_the_answer_is_sent() -> None:
+    async def scenario() -> None:
+        bodies = body_reader()
+        with bodies.reserve(LARGE) as reservation:
+            assert await bodies.read(sending(bytes(LARGE)), reservation)
+            reservation.resize(4 * LARGE)
+            await asyncio.sleep(1.2)
+            assert bodies.pending_bytes == 4 * LARGE
+            with pytest.raises(ApiError):
+                bodies.reserve(LARGE)
+        assert bodies.pending_bytes == 0
+
+    run(scenario)
+
+
 def test_a_body_that_is_not_complete_in_time_is_a_408() -> None:
     async def scenario() -> None:
         with body_reader().reserve(2) as reservation, pytest.raises(ApiError, match=r"not complete after 0\.05 s") as refusal:

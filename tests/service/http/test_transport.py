@@ -186,7 +186,7 @@ def anonymous_tls() -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return contexts
 
 
-def test_over_tls_answers_are_sent_and_unread_ones_cut_off_too() -> None:
+def test_over_tls_answers_are_sent_and_unread_ones_cut_off_too(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
         budget, (for_server, for_client) = ByteBudget(64 * MIB), anonymous_tls()
         pieces = [bytes(MIB // 4)] * (4 * LARGE // MIB)
@@ -202,3 +202,4 @@ def test_over_tls_answers_are_sent_and_unread_ones_cut_off_too() -> None:
             writer.transport.abort()
 
     run(scenario)
+    assert caplog.text == ""
