@@ -18,8 +18,8 @@ import keras
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from models.architectures import with_sum_in_parts
 from models.exported import Graph, native_chatter_held_back
-from models.softmax import with_sum_in_parts
 from training.data import read_mnist
 from training.evaluate import probabilities_of
 from training.fit import fit

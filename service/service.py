@@ -8,16 +8,16 @@ import numpy as np
 from bentoml.exceptions import BentoMLConfigException
 
 from models.digits import check_images, hint_about
-from service.answers import Answer
-from service.batcher import Batcher
-from service.catalog import Catalog, CatalogError, find_version
-from service.door import Door
-from service.drain import Drain
-from service.engine import NoGpuError, require_gpu
-from service.listening import accept_all_that_wait
-from service.logs import configure_logs
-from service.memory import freeze_start_up_heap, keep_freed_memory, limit_arenas
-from service.open_files import raise_open_files_limit
+from models.engine import NoGpuError, require_gpu
+from service.http.app import Door
+from service.http.connections import accept_all_that_wait
+from service.inference.batcher import Batcher
+from service.inference.model_repository import Catalog, CatalogError, find_version
+from service.observability.logs import configure_logs
+from service.process.memory import freeze_start_up_heap, keep_freed_memory, limit_arenas
+from service.process.open_files import raise_open_files_limit
+from service.process.shutdown import Drain
+from service.protocols.answers import Answer
 from service.settings import Settings
 
 

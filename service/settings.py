@@ -1,13 +1,12 @@
 """The settings of the service, read from environment variables of the same names in capitals."""
 
 from collections.abc import Mapping
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from models.digits import MODEL_NAME
-
-Device = Literal["auto", "cpu", "gpu"]
+from models.engine import Device
 
 _MIN_KEY_CHARACTERS = 16
 

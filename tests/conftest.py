@@ -19,7 +19,7 @@ from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
 
 from models.digits import MODEL_NAME
-from tests.serving import ROOT, Server, serving
+from tests.support.serving import ROOT, Server, serving
 from training.data import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, Mnist, read_mnist
 
 

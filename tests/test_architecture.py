@@ -5,88 +5,85 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+import yaml
+from bentoml._internal.bento.build_config import BentoPathSpec
 
-from tests.conftest import ROOT
+from tests.support.serving import ROOT
 
-# Left to right as data flows; a module imports only from its left.
-ORDER = {
-    "models": ["digits", "perceptron", "softmax", "card", "exported"],
-    "training": [
-        "interruption",
-        "output",
-        "data",
-        "recipes",
-        "gates",
-        "fit",
-        "tutorial",
-        "evaluate",
-        "report",
-        "store",
-        "publish",
-        "commands",
-        "__main__",
-    ],
-    "service": [
-        "settings",
-        "logs",
-        "memory",
-        "open_files",
-        "refusals",
-        "metrics",
-        "exchange",
-        "engine",
-        "catalog",
-        "batcher",
-        "picture_files",
-        "pictures",
-        "json_strict",
-        "json_images",
-        "wire",
-        "answers",
-        "intake",
-        "slow_lane",
-        "endpoint",
-        "pages",
-        "openapi",
-        "drain",
-        "listening",
-        "keys",
-        "door",
-        "service",
-    ],
+# What each room may import besides itself. A room is a folder or, beside folders, a module; the longest name counts.
+MAY_IMPORT = {
+    "models": set(),
+    "training": {"models"},
+    "service.errors": set(),
+    "service.settings": {"models"},
+    "service.process": set(),
+    "service.observability": {"models"},
+    "service.images": {"models", "service.errors", "service.process"},
+    "service.inference": {"models", "service.errors", "service.settings", "service.observability", "service.process"},
 }
-MAY_IMPORT = {"models": {"models"}, "training": {"models", "training"}, "service": {"models", "service"}}
+MAY_IMPORT["service.protocols"] = MAY_IMPORT["service.inference"] | {"service.inference", "service.images"}
+MAY_IMPORT["service.http"] = MAY_IMPORT["service.protocols"] | {"service.protocols"}
+MAY_IMPORT["service.service"] = MAY_IMPORT["service.http"] | {"service.http"}
+PROGRAMS = ("models", "training", "service")
 
 
-def modules(room: str) -> list[Path]:
-    return [path for path in sorted((ROOT / room).glob("*.py")) if path.stem != "__init__"]
+def modules(folder: str) -> list[Path]:
+    """Return every module below `folder`, however deep."""
+    return [path for path in sorted((ROOT / folder).rglob("*.py")) if path.stem != "__init__"]
 
 
-def imports(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield (room, module) of every import of ours in `path`, also those inside functions."""
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts)
+
+
+def room_of(module: str) -> str:
+    return max((room for room in MAY_IMPORT if f"{module}.".startswith(f"{room}.")), key=len, default="")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the name of every module of ours that `path` imports, also inside functions."""
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            room, _, module = node.module.partition(".")
-            yield from [(room, module)] if module else [(room, alias.name) for alias in node.names]
-        elif isinstance(node, ast.Import):
-            yield from [(room, module) for room, _, module in (alias.name.partition(".") for alias in node.names)]
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path}: imports are absolute"
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        for name in names:
+            if name.partition(".")[0] in (*PROGRAMS, "tests", "benchmarks"):
+                yield name if (ROOT / name.replace(".", "/")).with_suffix(".py").exists() else name.rpartition(".")[0]
 
 
-@pytest.mark.parametrize("room", ORDER)
-def test_a_room_imports_only_what_it_may(room: str) -> None:
-    for path in modules(room):
-        assert {other for other, _ in imports(path) if other in ORDER} <= MAY_IMPORT[room], path
+ALL_MODULES = [path for program in PROGRAMS for path in modules(program)]
 
 
-@pytest.mark.parametrize("room", ORDER)
-def test_a_module_imports_only_from_its_left(room: str) -> None:
-    assert {path.stem for path in modules(room)} == set(ORDER[room])
-    for path in modules(room):
-        left = ORDER[room][: ORDER[room].index(path.stem)]
-        assert {module for other, module in imports(path) if other == room} <= set(left), path
+@pytest.mark.parametrize("path", ALL_MODULES, ids=name_of)
+def test_a_module_imports_only_from_rooms_that_its_own_may(path: Path) -> None:
+    room = room_of(name_of(path))
+    assert room, f"{path} is in no room of the table"
+    assert {room_of(name) or name for name in imports(path)} <= MAY_IMPORT[room] | {room}
+
+
+def test_no_module_comes_back_to_itself_through_its_imports() -> None:
+    TopologicalSorter({name_of(path): set(imports(path)) for path in ALL_MODULES}).prepare()
+
+
+def test_every_room_says_what_it_is_for() -> None:
+    for folder in {path.parent for path in ALL_MODULES}:
+        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), folder
+
+
+def test_a_bento_holds_every_file_that_serving_needs() -> None:
+    chosen = BentoPathSpec(yaml.safe_load((ROOT / "bentofile.yaml").read_text())["include"], [])
+    tracked = subprocess.check_output(["git", "ls-files", "models", "service"], cwd=ROOT, text=True).splitlines()
+    assert "service/web/index.html" in tracked
+    assert [path for path in tracked if not chosen.includes(path)] == []
+    assert chosen.includes("service/room/room_within/module.py")
+    assert not chosen.includes("training/store.py")
 
 
 def test_no_lock_file_names_an_index() -> None:

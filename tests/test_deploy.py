@@ -8,7 +8,7 @@ import pytest
 import yaml
 from prometheus_client import Counter, Histogram
 
-from service import metrics
+from service.observability import metrics
 from service.settings import Settings
 from tests.conftest import ROOT
 
@@ -26,7 +26,7 @@ DATASOURCE = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/pro
 
 
 def exposed_names() -> set[str]:
-    """Return the names of all series that `service/metrics.py` exposes."""
+    """Return the names of all series that `service/observability/metrics.py` exposes."""
     names = set()
     for name, metric in vars(metrics).items():
         if name.isupper() and hasattr(metric, "_name"):

@@ -21,7 +21,7 @@ import pytest
 
 from service.settings import Settings
 from tests.conftest import ROOT
-from tests.serving import free_port
+from tests.support.serving import free_port
 
 README = (ROOT / "README.md").read_text()
 COMMANDS = "".join(re.findall(r"```sh\n(.*?)```", README, re.DOTALL)).splitlines()
@@ -33,7 +33,7 @@ CONTAINERS = [command for command in COMMANDS if command.startswith("docker ")]
 
 def write_stand_in_for_curl(folder: Path) -> Path:
     stand_in = folder / "curl"
-    command = shlex.join([sys.executable, str(ROOT / "tests/curl.py")])
+    command = shlex.join([sys.executable, str(ROOT / "tests/support/curl.py")])
     stand_in.write_text(f'#!/bin/sh\nexec {command} "$@"\n')
     stand_in.chmod(0o755)
     return stand_in
@@ -219,6 +219,17 @@ def as_shown(name: str, value: object) -> str:
 
 
 def test_the_map_names_every_module_and_no_other() -> None:
-    the_map = README.split("## The map")[1]
-    named = set(re.findall(r"^  (\w+\.py)", the_map, re.MULTILINE))
-    assert named == {path.name for room in ("models", "training", "service") for path in (ROOT / room).glob("[!_]*.py")}
+    named = list(mapped(README.split("## The map")[1].split("```")[1]))
+    modules = [path for room in ("models", "training", "service") for path in (ROOT / room).rglob("[!_]*.py")]
+    assert sorted(named) == sorted(path.relative_to(ROOT).as_posix() for path in modules)
+
+
+def mapped(text: str) -> Iterator[str]:
+    """Yield the path of every module in a map that indents what is in a folder by two spaces or more."""
+    folders: list[tuple[int, str]] = []
+    for indent, name in re.findall(r"^( *)([\w./]+)", text, re.MULTILINE):
+        folders = [folder for folder in folders if folder[0] < len(indent)]
+        if name.endswith("/"):
+            folders.append((len(indent), name))
+        elif name.endswith(".py"):
+            yield "".join(folder for _, folder in folders) + name

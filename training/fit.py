@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from models.softmax import build_softmax_classifier
+from models.architectures import build_softmax_classifier
 from training.data import Split
 from training.recipes import Recipe
 

@@ -15,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from models.architectures import with_sum_in_parts
 from models.card import (
     CARD_FILE,
     GOLDEN_FILE,
@@ -30,7 +31,6 @@ from models.card import (
 )
 from models.digits import MODEL_NAME
 from models.exported import load_litert, load_saved_model, native_chatter_held_back
-from models.softmax import with_sum_in_parts
 from training import store
 from training.data import Mnist
 from training.evaluate import probabilities_of

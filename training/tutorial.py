@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from models.architectures import build_softmax_classifier
 from models.card import Evaluation
 from models.digits import NUM_CLASSES, NUM_PIXELS
-from models.softmax import build_softmax_classifier
 from training.data import Split
 from training.fit import Fit, History
 from training.recipes import Recipe

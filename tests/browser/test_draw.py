@@ -12,7 +12,7 @@ from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import DESKTOP, DROP, ONE, PHONE, SEVEN, OpenPage, draw, pixels_shown
-from tests.serving import Server
+from tests.support.serving import Server
 from training.data import Mnist
 
 

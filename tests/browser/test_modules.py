@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 from models.perceptron import CORNERS, learn_gate_with_hidden_layer
 from tests.browser.conftest import OpenPage
 from tests.conftest import ROOT, idx_bytes
-from tests.serving import Server
+from tests.support.serving import Server
 from training.data import Mnist
 
 

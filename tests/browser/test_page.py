@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import DESKTOP, PHONE, SEVEN, OpenPage, draw
 from tests.conftest import idx_bytes, run_training
-from tests.serving import Server, free_port, serving
+from tests.support.serving import Server, free_port, serving
 from training.data import Mnist
 
 VIEWS = {

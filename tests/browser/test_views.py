@@ -14,7 +14,7 @@ from playwright.sync_api import Page, expect
 from models.perceptron import CORNERS, GATES, learn_gate, learn_gate_with_hidden_layer
 from tests.browser.conftest import DROP, SEVEN, OpenPage, draw
 from tests.conftest import idx_bytes
-from tests.serving import Server
+from tests.support.serving import Server
 from training.data import Mnist
 
 # Templates

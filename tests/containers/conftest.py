@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from tests.conftest import ROOT
-from tests.serving import free_port
+from tests.support.serving import free_port
 
 HERE = Path(__file__).parent
 SEVEN = (ROOT / "examples/seven.json").read_bytes()

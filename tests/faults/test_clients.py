@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.wire import JSON
-from tests.faults.load import Load, head, loaded, request_of
-from tests.service.test_catalog import until
-from tests.service.test_metrics import scrape, value
-from tests.serving import Server, serving
+from service.protocols.media_types import JSON
+from tests.service.inference.test_model_repository import until
+from tests.service.observability.test_metrics import scrape, value
+from tests.support.load import Load, head, loaded, request_of
+from tests.support.serving import Server, serving
 from training.data import Mnist
 
 pytestmark = pytest.mark.slow

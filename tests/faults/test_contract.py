@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import Server
+from tests.support.serving import Server
 
 # It cannot draw a digit: a PNG of its making is blank, which no schema says.
 NOT_CHECKED = "positive_data_acceptance"

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from models.digits import MODEL_NAME, NUM_CLASSES
-from tests.faults.load import Answer, head, loaded, request_of
 from tests.faults.test_clients import counted
 from tests.faults.test_kills import starts
 from tests.service.conftest import copy_version, make_latest
-from tests.service.test_catalog import switches_to, until
-from tests.service.test_metrics import Series, scrape, value
-from tests.serving import Server, serving
+from tests.service.inference.test_model_repository import switches_to, until
+from tests.service.observability.test_metrics import Series, scrape, value
+from tests.support.load import Answer, head, loaded, request_of
+from tests.support.serving import Server, serving
 from training.data import Mnist
 
 CLIENTS = 8

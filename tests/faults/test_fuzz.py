@@ -23,11 +23,11 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from PIL import Image
 
-from service.listening import MAX_HEAD_BYTES
-from service.wire import BYTES, FORMS, JPEG, JSON, MULTIPART, NPY, PNG
+from service.http.connections import MAX_HEAD_BYTES
+from service.protocols.media_types import BYTES, FORMS, JPEG, JSON, MULTIPART, NPY, PNG
 from tests.conftest import ROOT
-from tests.faults.raw import Answer, Connection, chunked
-from tests.serving import Server
+from tests.support.raw import Answer, Connection, chunked
+from tests.support.serving import Server
 
 CASES_IN_AN_EXAMPLE = 50
 CASES_BETWEEN_GOOD_ONES = 1000

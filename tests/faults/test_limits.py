@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.picture_files import MAX_PICTURE_PIXELS
-from service.wire import _MAX_NPY_HEADER, BYTES, JSON, MULTIPART, NPY, PNG
-from tests.faults.raw import Answer, Connection, chunked, head
+from service.images.decoding import MAX_PICTURE_PIXELS
+from service.protocols.media_types import _MAX_NPY_HEADER, BYTES, JSON, MULTIPART, NPY, PNG
 from tests.faults.test_fuzz import PIXELS, SEVEN, SEVEN_PNG, form_of, npy
-from tests.serving import Server, serving
+from tests.support.raw import Answer, Connection, chunked, head
+from tests.support.serving import Server, serving
 
 MAX_BYTES = 2**16
 MAX_IMAGES = 8

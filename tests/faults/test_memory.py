@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.wire import BYTES, JPEG, JSON, MULTIPART, NPY, PNG
-from tests.faults.raw import Answer, Connection, head
+from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG
 from tests.faults.test_fuzz import PIXELS, SEVEN, npy
-from tests.serving import Server, serving
+from tests.support.raw import Answer, Connection, head
+from tests.support.serving import Server, serving
 
 MIB = 2**20
 MAX_BYTES = 16 * MIB

@@ -13,14 +13,14 @@ import pytest
 
 from models.card import CARD_FILE, GOLDEN_FILE, KERAS_FILE, LITERT_FILE, WEIGHTS_FILE
 from models.digits import MODEL_NAME
-from service.catalog import Catalog, CatalogError, find_version
-from service.wire import BYTES, JPEG, JSON, MULTIPART, NPY, PNG
+from service.inference.model_repository import Catalog, CatalogError, find_version
+from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG
 from tests.conftest import run_training
 from tests.faults.test_fuzz import form_of, npy
 from tests.service.conftest import copy_version, make_latest
-from tests.service.test_catalog import LATEST, reseal
-from tests.service.test_wire import npy_with_header
-from tests.serving import Server
+from tests.service.inference.test_model_repository import LATEST, reseal
+from tests.service.protocols.test_media_types import npy_with_header
+from tests.support.serving import Server
 
 
 class Canary:

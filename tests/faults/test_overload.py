@@ -12,7 +12,7 @@ import uvloop
 from benchmarks import open_loop
 from benchmarks.open_loop import Tally
 from benchmarks.scenarios import JSON
-from tests.serving import Server, serving
+from tests.support.serving import Server, serving
 from training.data import Mnist
 
 pytestmark = pytest.mark.slow

@@ -9,10 +9,10 @@ import pytest
 
 from models.digits import MODEL_NAME
 from tests.conftest import run_training
-from tests.faults.load import Answer, answer_of, loaded, request_of
 from tests.service.conftest import copy_version, make_latest
-from tests.service.test_catalog import corrupt, half_written, switches_to, until
-from tests.serving import Server, serving
+from tests.service.inference.test_model_repository import corrupt, half_written, switches_to, until
+from tests.support.load import Answer, answer_of, loaded, request_of
+from tests.support.serving import Server, serving
 from training.data import Mnist
 
 pytestmark = pytest.mark.slow

@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from models.digits import MODEL_NAME
-from tests.faults.load import Answer, answer_of, loaded, request_of
-from tests.service.test_catalog import until
-from tests.serving import Server, serving
+from tests.service.inference.test_model_repository import until
+from tests.support.load import Answer, answer_of, loaded, request_of
+from tests.support.serving import Server, serving
 from training.data import Mnist
 
 pytestmark = pytest.mark.slow

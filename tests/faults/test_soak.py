@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.wire import JSON
+from service.protocols.media_types import JSON
 from tests.conftest import ROOT
-from tests.faults.load import head, loaded, request_of
-from tests.serving import Server, serving
+from tests.support.load import head, loaded, request_of
+from tests.support.serving import Server, serving
 from training.data import Mnist
 
 pytestmark = pytest.mark.slow
@@ -29,7 +29,7 @@ Held = tuple[int, int, int]  # memory in KiB, open files, threads
 
 # One kilobyte for each request that is counted.
 LEAKING_SERVICE = """
-from service import metrics
+from service.observability import metrics
 
 kept, count = [], metrics.count_request
 

@@ -14,7 +14,7 @@ import pytest
 
 from models.digits import MODEL_NAME
 from tests.conftest import ROOT
-from tests.serving import Server, free_port, serving
+from tests.support.serving import Server, free_port, serving
 
 SEVEN = (ROOT / "examples/seven.json").read_bytes()
 

@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from models.softmax import build_softmax_classifier
+from models.architectures import build_softmax_classifier
 from training.data import Split
 from training.evaluate import evaluate, evaluate_probabilities, wilson_interval
 

@@ -10,8 +10,8 @@ from matplotlib.image import imread
 from matplotlib.typing import ColorType
 from rich.console import Console
 
+from models.architectures import build_softmax_classifier
 from models.card import Evaluation
-from models.softmax import build_softmax_classifier
 from training.data import read_mnist
 from training.evaluate import evaluate_probabilities
 from training.fit import History, fit

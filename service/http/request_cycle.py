@@ -1,0 +1,82 @@
+"""One request and its answer: when it was answered, and what becomes of the rest of a body that nobody read."""
+
+import asyncio
+import time
+
+from starlette.types import Message, Receive, Scope, Send
+
+from service.observability import metrics
+
+# Of a body that was refused, this much is read and thrown away before the connection is cut.
+_DRAINED_BYTES = 64 * 2**20
+_CLOSE = (b"connection", b"close")
+
+
+def offers_another_protocol(scope: Scope) -> bool:
+    """Say whether the request offers to go on in another protocol, as Java's client does in its first one."""
+    if b"upgrade" not in dict(scope["headers"]):
+        return scope["method"] == "CONNECT"
+    tokens = b",".join(value for name, value in scope["headers"] if name == b"connection").lower().split(b",")
+    return b"upgrade" in map(bytes.strip, tokens)
+
+
+class Exchange:
+    """Stands between the server and the application, for one request.
+
+    An answer is sent at once, also while the client still sends. Closing the connection then would reset it, and the
+    client would see that instead of the answer; so the rest of the body is read and thrown away, and the connection
+    lives on. Only what goes on for too long is cut off. The answer to an offer of another protocol is the last one:
+    uvicorn does not take such offers, which it may, but would take a body that follows for the next request.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, route: str, drain_seconds: float) -> None:
+        self.status: int | None = None
+        self._started = time.perf_counter()
+        self._receive = receive
+        self._send = send
+        self._route = route
+        self._drain_seconds = drain_seconds
+        self._is_counted = False
+        self._is_read = False
+        self._is_last = offers_another_protocol(scope)
+        self._is_closing = False
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if not message.get("more_body", False):  # nor has a client more to send that has left
+            self._is_read = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            if self._is_last:
+                message["headers"] = [*message["headers"], _CLOSE]
+            self._is_closing = not self._is_read and _CLOSE in message["headers"]
+        elif not message.get("more_body", False):
+            self.count()  # before the client can know of it
+            if not self._is_read and not self._is_closing:
+                await self._send_and_drain(message)
+                return
+        await self._send(message)
+
+    def count(self) -> None:
+        """Count the request, if that has not been done yet."""
+        if not self._is_counted:
+            self._is_counted = True
+            # Where nothing was sent, BentoML's timeout has cancelled this and answers 504 itself.
+            metrics.count_request(self._route, self.status or 504, time.perf_counter() - self._started)
+
+    async def _send_and_drain(self, message: Message) -> None:
+        """Send the end of an answer, but tell the server that it is one only once the body has come in."""
+        await self._send({**message, "more_body": True})
+        left = _DRAINED_BYTES
+        try:
+            async with asyncio.timeout(self._drain_seconds):
+                while not self._is_read and left > 0:
+                    left -= len((await self.receive()).get("body", b""))
+        except TimeoutError:
+            pass
+        if self._is_read:
+            await self._send({"type": "http.response.body"})
+        # Else nothing more is sent: a server closes the connection of an answer that has no end.

@@ -1,0 +1,1 @@
+"""An untrusted PNG or JPEG becomes 28×28 as MNIST has them."""

@@ -1,0 +1,1 @@
+"""Images in, predictions out: one model, one queue, one batch at a time."""

@@ -1,0 +1,203 @@
+"""Which version is served: found in the store, proved before it answers anyone, and watched for the next one."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import bentoml
+import numpy as np
+from bentoml.exceptions import NotFound
+from numpy.typing import NDArray
+
+from models.card import GOLDEN_FILE, PARITY_TOLERANCE, WEIGHTS_FILE, ModelCard
+from models.digits import MODEL_NAME, NUM_CLASSES, NUM_PIXELS, check_images
+from models.engine import Device, Engine, NoGpuError, load_engine
+from service.observability import metrics
+
+logger = logging.getLogger(__name__)
+
+Flaw = Literal["missing", "incomplete", "changed", "shape", "golden", "fault"]
+"""Why a version is not served: not in the store, without a card of its own, other files than the card says, arrays of
+another shape, other answers than were published, or a runtime that cannot load it."""
+
+
+class CatalogError(ValueError):
+    """The version asked for is not in the store, or is not fit to be served."""
+
+    def __init__(self, flaw: Flaw, sentence: str) -> None:
+        super().__init__(sentence)
+        self.flaw: Flaw = flaw
+
+
+@dataclass(frozen=True, eq=False)
+class Version:
+    """A proved version: its card, the engine that computes it, its weights (784, 10) and biases (10,) for explaining."""
+
+    folder: Path
+    card: ModelCard
+    engine: Engine
+    weights: NDArray[np.float32]
+    biases: NDArray[np.float32]
+
+    @property
+    def tag(self) -> str:
+        return self.card.tag
+
+
+class Catalog:
+    """Holds the version that is served, and puts the next one in its place once that is proved."""
+
+    def __init__(self, tag: str, device: Device) -> None:
+        self._tag = tag
+        self._device: Device = device
+        self._served: Version | None = None
+        self._refused: object = None
+
+    def load(self) -> Version:
+        """Load and prove the version asked for, and serve it from now on. Raises as `load_version`."""
+        return self._serve(load_version(self._tag, self._device))
+
+    @property
+    def served(self) -> Version:
+        assert self._served is not None, "load() comes before the first request"
+        return self._served
+
+    def _serve(self, version: Version) -> Version:
+        engine, before = version.engine, self._served
+        self._served = version
+        metrics.tell_served(version.card.version, str(version.card.recipe["name"]), engine.runtime, engine.device)
+        instead = f" instead of {before.tag}" if before else ""
+        logger.info("serving %s%s", version.tag, instead, extra={"runtime": engine.runtime, "device": engine.device})
+        return version
+
+    async def watch(self, seconds: float) -> None:
+        """Look into the store every `seconds`, for ever; return at once if that is 0, or one version was asked for by name."""
+        if not seconds or not self._tag.endswith(":latest"):
+            return
+        metrics.name_flaws(get_args(Flaw))
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await self.look()
+            except Exception:  # the store is on a disk, and this must outlive what becomes of it
+                logger.exception("the store could not be looked at; %s stays", self.served.tag)
+
+    async def look(self) -> None:
+        """Serve what `latest` means by now, if that is another version and proves to be whole.
+
+        A version that does not stays refused until `latest` or one of its files changes.
+        """
+        versions = self.served.folder.parent
+        version = _latest(versions)
+        if version is None or version == self.served.card.version:
+            self._refused = None
+            return
+        seen = version, _fingerprint(versions / version)
+        if seen == self._refused:
+            return
+        try:
+            # In a thread and on an engine of its own, so that those who are served notice nothing.
+            self._serve(await asyncio.to_thread(load_version, f"{MODEL_NAME}:{version}", self._device))
+            self._refused = None
+        except (CatalogError, NoGpuError) as error:
+            self._refused = seen
+            metrics.count_flaw(error.flaw if isinstance(error, CatalogError) else "fault")
+            logger.warning("%s stays: %s", self.served.tag, error)
+
+
+def _latest(versions: Path) -> str | None:
+    """Return the version that `latest` names, or None while it cannot be read: BentoML empties the file before it writes."""
+    try:
+        version = (versions / "latest").read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return version if version.isalnum() else None
+
+
+def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
+    """Return what changes whenever a file in `folder` does: names, sizes and times, at a hundredth of reading them."""
+    entries = ((path, path.stat()) for path in sorted(folder.rglob("*")))
+    return tuple((path.name, entry.st_size, entry.st_mtime_ns) for path, entry in entries)
+
+
+def find_version(tag: str) -> tuple[Path, ModelCard]:
+    """Return the folder and the card of `tag` ("digit-classifier:latest" or a version), found whole in the store.
+
+    Raises:
+        CatalogError: it is not there, or its files are not those that were published.
+    """
+    try:
+        folder = Path(bentoml.models.get(tag).path)
+    except NotFound:
+        raise CatalogError(
+            "missing", f"{tag} is not in the BentoML store; `make train` (python -m training) publishes one."
+        ) from None
+    except Exception as error:  # of a damaged description, BentoML raises what its parsers do
+        raise CatalogError("incomplete", f"{tag} cannot be served: {str(error).splitlines()[0]}") from None
+    return folder, _whole_card(tag, folder)
+
+
+def _whole_card(tag: str, folder: Path) -> ModelCard:
+    flaw: Flaw = "incomplete"
+    try:
+        card = ModelCard.read(folder)
+        if card.version != folder.name:
+            raise ValueError(f"the card in {folder} is that of {card.tag}.")
+        flaw = "changed"
+        card.check_files(folder)
+    except (OSError, ValueError) as error:
+        raise CatalogError(flaw, f"{tag} cannot be served: {error}") from None
+    return card
+
+
+def load_version(tag: str, device: Device) -> Version:
+    """Load `tag` from the store and prove that it is whole and answers its golden digits as published.
+
+    Raises:
+        CatalogError: it is not there, not whole, or answers something else.
+        NoGpuError: `device` is "gpu", and there is none.
+    """
+    folder, card = find_version(tag)
+    weights, biases = _read_arrays(folder / WEIGHTS_FILE, weights=(NUM_PIXELS, NUM_CLASSES), biases=(NUM_CLASSES,))
+    try:
+        engine = load_engine(folder, device)
+    except NoGpuError:
+        raise
+    except Exception as error:  # of whatever kind the runtime has
+        raise CatalogError("fault", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
+    version = Version(folder, card, engine, weights, biases)
+    _prove_golden_digits(version)
+    return version
+
+
+def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = tuple(file[name] for name in shapes)
+    except (ValueError, KeyError, OSError) as error:
+        raise CatalogError("shape", f"{path} does not hold {' and '.join(shapes)}: {error}") from None
+    for (name, shape), array in zip(shapes.items(), arrays, strict=True):
+        if array.shape[-len(shape) :] != shape or array.dtype.kind not in "fu":
+            raise CatalogError("shape", f"{path} has {name} of shape {array.shape} and type {array.dtype}, not {shape}.")
+    return arrays
+
+
+def _prove_golden_digits(version: Version) -> None:
+    path = version.folder / GOLDEN_FILE
+    images, expected = _read_arrays(path, images=(NUM_PIXELS,), probabilities=(NUM_CLASSES,))
+    try:
+        answered = version.engine.run(check_images(images))
+    except Exception as error:  # of whatever kind the runtime has
+        raise CatalogError("shape", f"{version.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
+    if answered.shape != expected.shape:
+        sentence = f"{version.tag} answers its golden digits in shape {answered.shape}, not {expected.shape}."
+        raise CatalogError("shape", sentence)
+    difference = float(np.abs(answered - expected).max())
+    if not difference <= PARITY_TOLERANCE:  # so written, NaN is refused too
+        raise CatalogError(
+            "golden",
+            f"{version.tag} answers its golden digits up to {difference:.1e} away from what was published; "
+            f"at most {PARITY_TOLERANCE:.0e} is allowed.",
+        )

@@ -1,0 +1,1 @@
+"""How a worker's process treats memory, files and its end."""

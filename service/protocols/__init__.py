@@ -1,0 +1,1 @@
+"""What each API says: bytes to images, predictions to bytes."""

@@ -1,0 +1,50 @@
+import importlib.util
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import engine
+from models.card import PARITY_TOLERANCE, SAVED_MODEL_FOLDER
+from models.engine import NoGpuError, load_engine, require_gpu
+from models.exported import load_saved_model
+from service.inference.model_repository import find_version
+from training.data import Mnist
+
+
+@pytest.fixture
+def folder(published_store):
+    return find_version("digit-classifier:latest")[0]
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_without_a_gpu_litert_computes_on_the_cpu(folder, device) -> None:
+    loaded = load_engine(folder, device)
+    assert (loaded.runtime, loaded.device) == ("litert", "cpu")
+    assert loaded.run(np.zeros((3, 784), np.float32)).shape == (3, 10)
+
+
+def test_a_gpu_that_is_demanded_and_not_there_is_refused_with_advice(folder) -> None:
+    for attempt in (require_gpu, lambda: load_engine(folder, "gpu")):
+        with pytest.raises(NoGpuError, match=r"no GPU.*requirements/gpu\.txt.*DEVICE=cpu"):
+            attempt()
+
+
+def test_a_missing_tensorflow_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(NoGpuError, match="TensorFlow is not installed"):
+        require_gpu()
+
+
+def test_a_gpu_that_tensorflow_cannot_use_is_said_or_passed_over(folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "_driver_sees_gpu", lambda: True)
+    with pytest.raises(NoGpuError, match="TensorFlow cannot use the GPU"):
+        load_engine(folder, "gpu")
+    assert load_engine(folder, "auto").runtime == "litert"
+
+
+def test_tensorflow_answers_as_litert_does_and_without_tf32(folder, mnist: Mnist) -> None:
+    pixels = mnist.test.images.astype(np.float32)
+    difference = np.abs(load_saved_model(folder / SAVED_MODEL_FOLDER)(pixels) - load_engine(folder, "cpu").run(pixels)).max()
+    assert difference <= 2 * PARITY_TOLERANCE
+    assert not tf.config.experimental.tensor_float_32_execution_enabled()

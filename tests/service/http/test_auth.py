@@ -1,0 +1,106 @@
+"""Keys, and the other things that a stranger on the network meets."""
+
+import gzip
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from service.settings import Settings
+from tests.service.inference.test_model_repository import SEVEN
+from tests.support.serving import Server, serving
+
+KEYS = "first-key-0123456789", "second-key-987654321"
+BEHIND_THE_KEY = ["/", "/model", "/docs.json", "/schema.json", "/metrics", "/elsewhere"]
+
+
+@pytest.fixture(scope="module")
+def guarded(reading_home: Path) -> Iterator[Server]:
+    with serving(reading_home, API_KEYS=",".join(KEYS)) as server:
+        yield server
+
+
+def get(server: Server, path: str, authorization: str | None = None) -> httpx.Response:
+    return httpx.get(f"{server.url}{path}", headers={"authorization": authorization} if authorization else {})
+
+
+@pytest.mark.parametrize("path", BEHIND_THE_KEY)
+@pytest.mark.parametrize(
+    "authorization",
+    [None, "Bearer", "Bearer wrong", f"Basic {KEYS[0]}", f"Bearer {KEYS[0]}x", f"Bearer {KEYS[0][:-1]}", KEYS[0]],
+)
+def test_without_a_key_that_is_known_it_is_a_401(guarded: Server, path: str, authorization: str | None) -> None:
+    answer = get(guarded, path, authorization)
+    assert (answer.status_code, list(answer.json())) == (401, ["error"])
+    assert answer.headers["www-authenticate"].startswith("Bearer")
+    assert "send the header Authorization: Bearer <key>" in answer.json()["error"]
+
+
+def test_predict_takes_any_of_the_keys_and_nothing_else(guarded: Server) -> None:
+    def ask(key: str) -> int:
+        headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
+        return httpx.post(f"{guarded.url}/predict", content=SEVEN, headers=headers).status_code
+
+    assert [ask(KEYS[0]), ask(KEYS[1]), ask(",".join(KEYS)), ask("wrong")] == [200, 200, 401, 401]
+    assert guarded.predict(SEVEN).status_code == 401
+
+
+@pytest.mark.parametrize("path", [each for each in BEHIND_THE_KEY if each != "/elsewhere"])
+def test_with_a_key_all_is_as_it_was(guarded: Server, path: str) -> None:
+    assert get(guarded, path, f"bearer {KEYS[1]}").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/livez", "/readyz"])
+def test_probes_need_no_key(guarded: Server, path: str) -> None:
+    assert get(guarded, path).status_code == 200
+
+
+def test_metrics_can_be_opened(home) -> None:
+    with serving(home, API_KEYS=KEYS[0], OPEN_METRICS="true") as server:
+        assert (get(server, "/metrics").status_code, get(server, "/model").status_code) == (200, 401)
+
+
+@pytest.mark.parametrize("keys", ["short", f"{KEYS[0]},", "sixteen characters with blanks"])
+def test_a_bad_key_stops_the_start_and_is_not_shown(keys: str) -> None:
+    with pytest.raises(ValueError, match=r"API_KEYS=…: each key has at least 16 characters") as error:
+        Settings.from_environment({"API_KEYS": keys})
+    assert keys not in str(error.value)
+    assert KEYS[0] not in repr(Settings(api_keys=KEYS))
+
+
+def test_no_key_is_in_the_log(guarded: Server) -> None:
+    assert not [key for key in KEYS if key in guarded.log.read_text()]
+
+
+def test_the_page_says_what_it_may_do(server: Server) -> None:
+    headers = httpx.get(f"{server.url}/").headers
+    assert "default-src 'none'" in headers["content-security-policy"]
+    assert "frame-ancestors 'none'" in headers["content-security-policy"]
+    assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
+
+
+def test_other_origins_are_let_in_only_where_they_are_named(server: Server) -> None:
+    answer = httpx.get(f"{server.url}/model", headers={"origin": "https://elsewhere.example"})
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [gzip.compress(SEVEN), gzip.compress(SEVEN + b" " * 2**28), os.urandom(100)],
+    ids=["a normal body", "a bomb of 256 MiB", "noise"],
+)
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "gzip, identity"])
+def test_a_coded_body_is_a_415_unread(server: Server, body: bytes, coding: str) -> None:
+    before = server.peak_kib()
+    headers = {"content-type": "application/json", "content-encoding": coding}
+    answer = httpx.post(f"{server.url}/predict", content=body, headers=headers)
+    assert answer.status_code == 415
+    assert f"Content-Encoding is {coding}; send the body as it is" in answer.json()["error"]
+    assert server.peak_kib() - before < 8 * 1024
+
+
+def test_a_body_said_to_be_as_it_is_is_read(server: Server) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "Identity"}
+    assert httpx.post(f"{server.url}/predict", content=SEVEN, headers=headers).status_code == 200

@@ -1,0 +1,136 @@
+"""What bodies may take together, and for how long a large one that does not come is believed."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+from starlette.types import Message, Receive
+
+from service.errors import Refusal
+from service.http.request_body import Intake
+
+KIB = 1024
+LARGE = 100 * KIB
+QUEUE_BYTES = 400 * KIB
+
+
+def intake(seconds: float = 10) -> Intake:
+    return Intake(200 * KIB, QUEUE_BYTES, seconds)
+
+
+def sending(*chunks: bytes | float) -> Receive:
+    """Return what a client sends: chunks, and between them pauses in seconds."""
+
+    async def messages() -> AsyncIterator[Message]:
+        left = len([each for each in chunks if isinstance(each, bytes)])
+        for each in chunks:
+            if isinstance(each, bytes):
+                left -= 1
+                yield {"type": "http.request", "body": each, "more_body": left > 0}
+            else:
+                await asyncio.sleep(each)
+
+    return aiter(messages()).__anext__
+
+
+def run(scenario: Callable[[], Awaitable[None]]) -> None:
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_a_body_comes_whole_from_its_chunks() -> None:
+    async def scenario() -> None:
+        with intake().place(6) as place:
+            assert await intake().read(sending(b"ab", b"cd", b"ef"), place) == b"abcdef"
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("beyond", [-1, 0, 1])
+def test_a_body_may_have_its_limit_announced_or_not(beyond: int) -> None:
+    size = 200 * KIB + beyond
+
+    async def announced() -> None:
+        with intake().place(size):
+            pass
+
+    async def in_chunks() -> None:
+        with intake().place(None) as place:
+            await intake().read(sending(bytes(KIB), bytes(size - KIB)), place)
+
+    for scenario in (announced, in_chunks):
+        if beyond > 0:
+            with pytest.raises(Refusal) as refusal:
+                run(scenario)
+            assert refusal.value.status == 413
+        else:
+            run(scenario)
+
+
+def test_large_bodies_are_refused_where_they_do_not_fit_and_small_ones_are_not() -> None:
+    async def scenario() -> None:
+        bodies = intake()
+        with bodies.place(LARGE), bodies.place(LARGE), bodies.place(LARGE):
+            with bodies.place(LARGE):
+                for announced in (LARGE, 64 * KIB + 1):
+                    with pytest.raises(Refusal, match="409,600 bytes are coming in or wait already") as refusal:
+                        bodies.place(announced)
+                    assert (refusal.value.status, refusal.value.headers["Retry-After"]) == (429, "1")
+                with bodies.place(64 * KIB), bodies.place(0):
+                    pass
+            with bodies.place(LARGE):
+                pass
+
+    run(scenario)
+
+
+def test_small_bodies_are_bounded_too() -> None:
+    async def scenario() -> None:
+        bodies = intake()
+        places = [bodies.place(50 * KIB).__enter__() for _ in range(100)]  # none of them has sent anything
+        for place in places[:8]:
+            place.grow(50 * KIB)
+        with pytest.raises(Refusal):
+            bodies.place(50 * KIB)
+        for place in places:
+            place.__exit__()
+        bodies.place(50 * KIB)
+
+    run(scenario)
+
+
+def test_bodies_in_chunks_are_counted_as_they_come() -> None:
+    async def scenario() -> None:
+        bodies = intake()
+        with bodies.place(150 * KIB), bodies.place(150 * KIB), bodies.place(None) as place:
+            with pytest.raises(Refusal) as refusal:
+                await bodies.read(sending(bytes(LARGE), b"a", b"b"), place)
+            assert refusal.value.status == 429
+        with bodies.place(200 * KIB), bodies.place(200 * KIB):
+            pass
+
+    run(scenario)
+
+
+def test_what_was_announced_and_does_not_come_shuts_nobody_out_for_long() -> None:
+    async def scenario() -> None:
+        bodies = intake()
+        with bodies.place(200 * KIB) as slow, bodies.place(200 * KIB):
+            slow.grow(KIB)
+            with pytest.raises(Refusal):
+                bodies.place(LARGE)
+            await asyncio.sleep(1.2)
+            with bodies.place(LARGE):
+                assert slow.taken == KIB
+        with bodies.place(200 * KIB), bodies.place(200 * KIB):
+            pass
+
+    run(scenario)
+
+
+def test_a_body_that_is_not_complete_in_time_is_a_408() -> None:
+    async def scenario() -> None:
+        with intake().place(2) as place, pytest.raises(Refusal, match=r"not complete after 0\.05 s") as refusal:
+            await intake(0.05).read(sending(b"a", 5.0, b"b"), place)
+        assert refusal.value.status == 408
+
+    run(scenario)

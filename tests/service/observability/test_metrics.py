@@ -1,0 +1,132 @@
+"""What `/metrics` says, against what was asked."""
+
+import json
+import random
+import string
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import numpy as np
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.support.serving import Server, serving
+from training.data import Mnist
+
+Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def scrape(server: Server) -> Series:
+    text = httpx.get(f"{server.url}/metrics").text
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def value(series: Series, name: str, **labels: str) -> float:
+    return series.get((f"digit_classifier_{name}", tuple(sorted(labels.items()))), 0)
+
+
+def send(server: Server, images: np.ndarray) -> dict[str, list]:
+    return server.predict(json.dumps({"images": images.tolist()}).encode()).json()
+
+
+@pytest.mark.slow
+def test_two_workers_are_counted_as_one_service(home: Path, mnist: Mnist) -> None:
+    with serving(home, WORKERS="2") as server:
+        assert len(server.workers()) == 2
+        with ThreadPoolExecutor(8) as pool:
+            # A new connection for each request, so that both workers take some.
+            answers = list(pool.map(lambda start: send(server, mnist.test.images[start : start + 5]), range(0, 1000, 5)))
+            refused = list(pool.map(lambda _: server.predict(b"{").status_code, range(20)))
+        series = scrape(server)
+    assert refused == [400] * 20
+    digits = np.concatenate([answer["digits"] for answer in answers])
+    confidence = np.concatenate([answer["probabilities"] for answer in answers]).max(axis=1)
+    assert value(series, "requests_total", route="/predict", status="200") == 200
+    assert value(series, "requests_total", route="/predict", status="400") == 20
+    assert value(series, "request_duration_seconds_count", route="/predict") == 220
+    assert value(series, "images_total") == 1000
+    assert value(series, "batch_size_images_sum") == 1000
+    assert 0 < value(series, "batch_size_images_count") <= 200  # those that came together rode together
+    assert value(series, "rejected_total", reason="malformed") == 20
+    for digit, count in enumerate(np.bincount(digits, minlength=10)):
+        assert value(series, "answers_total", digit=str(digit)) == count
+    for tenth, count in enumerate(np.bincount((np.float32(confidence) * 10).astype(int).clip(max=9), minlength=10)):
+        assert value(series, "answers_by_confidence_total", tenth=f"{tenth / 10:.1f}") == count
+    (info,) = [labels for name, labels in series if name == "digit_classifier_model_info"]
+    assert dict(info) | {"version": ""} == {"version": "", "recipe": "baseline", "runtime": "litert", "device": "cpu"}
+
+
+KEY = "a-key-of-26-characters-max"
+# HTTP's parser knows these and some more; it refuses others before they come to the service.
+METHODS = (
+    "ACL",
+    "COPY",
+    "DELETE",
+    "GET",
+    "HEAD",
+    "LOCK",
+    "MERGE",
+    "MOVE",
+    "OPTIONS",
+    "PATCH",
+    "PROPFIND",
+    "PURGE",
+    "PUT",
+    "TRACE",
+)
+
+
+def strange_request(rng: random.Random, server: Server) -> httpx.Request:
+    """Return a request that has one of path, method, media type and key at random."""
+    word = "".join(rng.choices(string.ascii_letters + string.digits + "/%&=~-", k=rng.randint(1, 40)))
+    allowed = {"authorization": f"Bearer {KEY}"}
+    predict = f"{server.url}/predict"
+    return rng.choice(
+        [
+            httpx.Request(rng.choice(["GET", "POST", "DELETE"]), httpx.URL(server.url, path=f"/{word}é"), headers=allowed),
+            httpx.Request(rng.choice(METHODS), predict, headers=allowed),
+            httpx.Request("POST", predict, headers=allowed | {"content-type": word}),
+            httpx.Request("POST", predict, headers={"authorization": f"Bearer {word}"}),
+        ]
+    )
+
+
+def test_ten_thousand_random_paths_methods_types_and_keys_add_no_series_and_leave_the_scrape_quick(home: Path) -> None:
+    rng = random.Random(0)
+    with serving(home, API_KEYS=KEY, OPEN_METRICS="true") as server, httpx.Client() as client:
+        for _ in range(40):  # each kind is met, and the first scrape adds the series of `/metrics` itself
+            client.send(strange_request(rng, server))
+        scrape(server)
+        before = scrape(server)
+        statuses = Counter(str(client.send(strange_request(rng, server)).status_code) for _ in range(10_000))
+        after = scrape(server)
+        started = time.perf_counter()
+        scrape(server)
+        seconds = time.perf_counter() - started
+    print(f"scrape after 10,000 random requests, {dict(statuses)}: {seconds * 1000:.0f} ms")
+    assert set(statuses) == {"401", "404", "405", "415"}
+    assert after.keys() == before.keys()
+    assert requests_by_status(after) - requests_by_status(before) == statuses
+    assert seconds < 1  # ten times the bound, since the machine may be busy
+
+
+def requests_by_status(series: Series) -> Counter[str]:
+    """Return how many requests were counted with each status, but those to `/metrics`."""
+    counts: Counter[str] = Counter()
+    for (name, labels), count in series.items():
+        if name == "digit_classifier_requests_total" and dict(labels)["route"] != "/metrics":
+            counts[dict(labels)["status"]] += int(count)
+    return counts
+
+
+def test_buckets_resolve_a_tenth_of_a_millisecond_to_five_seconds(server: Server) -> None:
+    httpx.get(f"{server.url}/livez")
+    bounds = {float(dict(labels)["le"]) for name, labels in scrape(server) if name.endswith("duration_seconds_bucket")}
+    assert {0.0001, 0.001, 0.01, 0.1, 1.0, 5.0} <= bounds

@@ -1,0 +1,100 @@
+"""Good input over real HTTP: the answer, its parity with Keras, the hints, BentoML's own client."""
+
+import json
+from pathlib import Path
+
+import bentoml
+import keras
+import numpy as np
+import pytest
+
+from models.card import PARITY_TOLERANCE, ModelCard
+from models.digits import INVERTED_HINT, MODEL_NAME, SCALED_HINT
+from tests.support.serving import Server
+from training.data import Mnist
+from training.evaluate import probabilities_of
+
+
+def body(images: np.ndarray) -> bytes:
+    return json.dumps({"images": images.tolist()}).encode()
+
+
+def test_the_answer_is_the_contracts(server: Server, version_folder: Path, digit: np.ndarray) -> None:
+    answer = server.predict(body(digit[None]))
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-model-version"] == version_folder.name
+    assert list(answer.json()) == ["model", "digits", "probabilities"]
+    assert answer.json()["model"] == f"{MODEL_NAME}:{version_folder.name}"
+    assert answer.json()["digits"] == [7]
+    assert np.shape(answer.json()["probabilities"]) == (1, 10)
+
+
+def test_served_probabilities_are_those_of_keras_for_all_test_digits(
+    server: Server, version_folder: Path, classifier: keras.Sequential, mnist: Mnist
+) -> None:
+    expected = probabilities_of(classifier, mnist.test.images)
+    answers = [server.predict(body(batch)).json() for batch in np.split(mnist.test.images, 10)]
+    served = np.concatenate([answer["probabilities"] for answer in answers])
+    difference = np.abs(served - expected).max()
+    print(f"largest difference from Keras over 10,000 test digits: {difference:.1e}")
+    assert difference <= PARITY_TOLERANCE
+    assert np.array_equal(np.concatenate([answer["digits"] for answer in answers]), expected.argmax(axis=1))
+    accuracy = np.mean(np.concatenate([answer["digits"] for answer in answers]) == mnist.test.labels)
+    assert accuracy == pytest.approx(ModelCard.read(version_folder).test.accuracy)
+
+
+@pytest.mark.parametrize("size", [2, 64, 1000])
+def test_an_answer_does_not_depend_on_its_batch(server: Server, mnist: Mnist, size: int) -> None:
+    together = server.predict(body(mnist.test.images[:size])).json()["probabilities"]
+    for place in (0, size // 2, size - 1):
+        alone = server.predict(body(mnist.test.images[place : place + 1])).json()["probabilities"]
+        assert alone == [together[place]]
+
+
+def test_flat_and_square_images_have_the_same_answer(server: Server, mnist: Mnist) -> None:
+    flat = mnist.test.images[:3]
+    assert server.predict(body(flat)).content == server.predict(body(flat.reshape(-1, 28, 28))).content
+
+
+def test_fractional_pixels_are_computed_as_they_are(server: Server, digit: np.ndarray) -> None:
+    whole, fraction = (server.predict(body(np.maximum(digit - less, 0.0)[None])).json() for less in (0, 0.5))
+    assert fraction["digits"] == whole["digits"]
+    assert fraction["probabilities"] != whole["probabilities"]
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        (lambda digit: digit / 255, SCALED_HINT),
+        (lambda digit: 255 - digit, INVERTED_HINT),
+        (lambda digit: digit, None),
+        (lambda digit: (digit > 127) * 1, None),  # all 0 or 1: a black and white picture may be meant
+        (lambda digit: digit * 0, None),
+    ],
+    ids=["scaled", "inverted", "right", "zeros and ones", "blank"],
+)
+def test_a_hint_says_what_looks_mistaken(server: Server, digit: np.ndarray, change, hint: str | None) -> None:
+    assert server.predict(body(change(digit)[None])).json().get("hint") == hint
+
+
+@pytest.mark.parametrize(
+    "images_of",
+    [
+        lambda images: images.tolist(),
+        lambda images: images,
+        lambda images: images.astype(np.float32),
+        lambda images: images.reshape(-1, 28, 28),
+    ],
+    ids=["lists", "uint8", "float32", "square"],
+)
+def test_bentomls_own_client_works(server: Server, mnist: Mnist, images_of) -> None:
+    with bentoml.SyncHTTPClient(server.url) as client:
+        answer = client.predict(images=images_of(mnist.test.images[:3]))  # pyright: ignore[reportAttributeAccessIssue]
+        assert client.is_ready()
+    assert answer["digits"] == [7, 2, 1]
+
+
+def test_bentomls_own_client_is_told_what_was_wrong(server: Server) -> None:
+    with bentoml.SyncHTTPClient(server.url) as client, pytest.raises(bentoml.exceptions.InvalidArgument, match="has 2 values"):
+        client.predict(images=[[1, 2]])  # pyright: ignore[reportAttributeAccessIssue]
