@@ -24,6 +24,7 @@ from models.card import (
     PARITY_TOLERANCE,
     PICTURES_FOLDER,
     SAVED_MODEL_FOLDER,
+    SCHEMA_VERSION,
     WEIGHTS_FILE,
     Evaluation,
     ModelCard,
@@ -177,6 +178,8 @@ def _proved_parity(candidate: Candidate, expected: NDArray[np.float32], folder: 
 
 def _card(candidate: Candidate, version: str, parity: dict[str, float], forced: str | None, folder: Path) -> ModelCard:
     return ModelCard(
+        schema_version=SCHEMA_VERSION,
+        capabilities=("evidence",),
         name=MODEL_NAME,
         version=version,
         created=datetime.now(UTC),
