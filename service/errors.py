@@ -11,13 +11,13 @@ Reason = Literal[
     "too_many_images",
     "slow_body",
     "queue_full",
-    "deadline",
+    "deadline_exceeded",
     "draining",
     "client_left",
-    "route",
+    "not_found",
     "method",
-    "key",
-    "fault",
+    "unauthenticated",
+    "internal",
 ]
 
 # The status that nginx gives to a client that left before it was answered. It is sent although nobody hears it:
@@ -25,7 +25,7 @@ Reason = Literal[
 CLIENT_LEFT = 499
 
 
-class Refusal(Exception):
+class ApiError(Exception):
     """A request that is answered with an error."""
 
     def __init__(self, status: int, reason: Reason, sentence: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
@@ -35,12 +35,12 @@ class Refusal(Exception):
         self.headers = headers
 
 
-def busy(what_waits: str) -> Refusal:
+def too_many_requests(what_waits: str) -> ApiError:
     """Return the refusal of a request that came when there was no room for it."""
     sentence = f"{what_waits}; send again in a second, or to another replica."
-    return Refusal(429, "queue_full", sentence, {"Retry-After": "1"})
+    return ApiError(429, "queue_full", sentence, {"Retry-After": "1"})
 
 
-def too_many_images(came: str, max_images: int) -> Refusal:
+def too_many_images(came: str, max_images: int) -> ApiError:
     """Return the refusal of more than `max_images` images; `came` says how many, as "1,025 images" or in numbers."""
-    return Refusal(413, "too_many_images", f"{came} came; send at most {max_images:,} images in one request.")
+    return ApiError(413, "too_many_images", f"{came} came; send at most {max_images:,} images in one request.")

@@ -9,15 +9,15 @@ from bentoml.exceptions import BentoMLConfigException
 
 from models.digits import check_images, hint_about
 from models.engine import NoGpuError, require_gpu
-from service.http.app import Door
-from service.http.connections import accept_all_that_wait
+from service.http.app import App
+from service.http.connections import accept_all_pending
 from service.inference.batcher import Batcher
-from service.inference.model_repository import Catalog, CatalogError, find_version
+from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
 from service.observability.logs import configure_logs
 from service.process.memory import freeze_start_up_heap, keep_freed_memory, limit_arenas
 from service.process.open_files import raise_open_files_limit
-from service.process.shutdown import Drain
-from service.protocols.answers import Answer
+from service.process.shutdown import Shutdown
+from service.protocols.answers import PredictionResponse
 from service.settings import Settings
 
 
@@ -30,16 +30,16 @@ def _settings() -> Settings:
 
 
 SETTINGS = _settings()
-CATALOG = Catalog(SETTINGS.model, SETTINGS.device)
-BATCHER = Batcher(SETTINGS.max_batch_images, SETTINGS.queue_images)
-DRAIN = Drain(SETTINGS.drain_seconds)
+REPOSITORY = ModelRepository(SETTINGS.model, SETTINGS.device)
+BATCHER = Batcher(SETTINGS.max_batch_images, SETTINGS.max_queued_images)
+SHUTDOWN = Shutdown(SETTINGS.drain_seconds)
 
 
 @bentoml.service(
     name="digit-classifier",
     workers=SETTINGS.workers,
     # BentoML's limit covers receiving and answering and is only a backstop for ours, which have sentences.
-    traffic={"timeout": 2 * SETTINGS.request_seconds + 1},
+    traffic={"timeout": 2 * SETTINGS.request_timeout_seconds + 1},
     # Ours take their place: theirs label by raw path, so that any stranger makes new series.
     metrics={"enabled": False},
     logging={"access": {"enabled": SETTINGS.access_log}},
@@ -52,11 +52,11 @@ class DigitClassifier:
         configure_logs()
         keep_freed_memory()
         raise_open_files_limit()
-        CATALOG.load()
-        DRAIN.begin_on_sigterm()
-        accept_all_that_wait(asyncio.get_running_loop())
+        REPOSITORY.load()
+        SHUTDOWN.begin_on_sigterm()
+        accept_all_pending(asyncio.get_running_loop())
         # Held here, because the event loop holds its tasks only weakly.
-        self._watching = asyncio.get_running_loop().create_task(CATALOG.watch(SETTINGS.reload_seconds))
+        self._watching = asyncio.get_running_loop().create_task(REPOSITORY.watch(SETTINGS.model_poll_seconds))
         freeze_start_up_heap()
 
     @bentoml.on_deployment
@@ -70,18 +70,18 @@ class DigitClassifier:
             find_version(SETTINGS.model)
             if SETTINGS.device == "gpu":
                 require_gpu()
-        except (CatalogError, NoGpuError) as error:
+        except (ModelLoadError, NoGpuError) as error:
             raise BentoMLConfigException(str(error)) from None
 
     # Declared without a shape, because BentoML's client then takes nested lists and arrays alike. Over HTTP the door
     # answers in its place: BentoML's own path costs several times more and reshapes what it should refuse.
     @bentoml.api
-    async def predict(self, images: np.ndarray) -> Answer:
+    async def predict(self, images: np.ndarray) -> PredictionResponse:
         """Answer which digit each image shows: (N, 784) or (N, 28, 28) pixels from 0 to 255."""
         pixels = check_images(images)
-        version = CATALOG.served
-        computed = await BATCHER.submit(version.engine, pixels, SETTINGS.request_seconds)
-        return Answer(
+        version = REPOSITORY.served
+        computed = await BATCHER.submit(version.engine, pixels, SETTINGS.request_timeout_seconds)
+        return PredictionResponse(
             model=version.tag,
             digits=computed.digits.tolist(),
             hint=hint_about(pixels),
@@ -90,9 +90,9 @@ class DigitClassifier:
 
 
 DigitClassifier.add_asgi_middleware(
-    Door,  # pyright: ignore[reportArgumentType]: BentoML's protocol describes the class as its own instance
-    catalog=CATALOG,
+    App,  # pyright: ignore[reportArgumentType]: BentoML's protocol describes the class as its own instance
+    repository=REPOSITORY,
     batcher=BATCHER,
     settings=SETTINGS,
-    drain=DRAIN,
+    shutdown=SHUTDOWN,
 )

@@ -1,6 +1,7 @@
 """The settings of the service, read from environment variables of the same names in capitals."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -9,6 +10,18 @@ from models.digits import MODEL_NAME
 from models.engine import Device
 
 _MIN_KEY_CHARACTERS = 16
+
+# Settings under the names that they had until 0.1. Ignored in silence, each would change what the service does.
+RENAMED = MappingProxyType(
+    {
+        "REQUEST_SECONDS": "REQUEST_TIMEOUT_SECONDS",
+        "RELOAD_SECONDS": "MODEL_POLL_SECONDS",
+        "QUEUE_BYTES": "MAX_PENDING_BODY_BYTES",
+        "QUEUE_SECONDS": "DECODE_QUEUE_TIMEOUT_SECONDS",
+        "QUEUE_IMAGES": "MAX_QUEUED_IMAGES",
+        "OPEN_METRICS": "PUBLIC_METRICS",
+    }
+)
 
 
 def _split(listed: object) -> object:
@@ -22,19 +35,19 @@ class Settings(BaseModel):
 
     device: Device = Field(default="auto", description="auto: a GPU if TensorFlow can use one, else the CPU")
     model: str = Field(default=f"{MODEL_NAME}:latest", description="tag of the version to serve")
-    reload_seconds: float = Field(default=5, ge=0, description="seconds between two looks for a new version; 0: never")
+    model_poll_seconds: float = Field(default=5, ge=0, description="seconds between two looks for a new version; 0: never")
     workers: int = Field(default=1, ge=1, description="processes of the service")
     max_images: int = Field(default=1024, ge=1, description="images in one request")
     max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="bytes in the body of one request")
     max_batch_images: int = Field(default=1024, ge=1, description="images in one call of the engine")
-    queue_images: int = Field(default=8192, ge=1, description="images waiting for the engine; at least MAX_IMAGES")
-    queue_bytes: int = Field(
+    max_queued_images: int = Field(default=8192, ge=1, description="images waiting for the engine; at least MAX_IMAGES")
+    max_pending_body_bytes: int = Field(
         default=32 * 2**20, ge=1, description="bytes of large bodies in hand, and again of small ones; at least MAX_BODY_BYTES"
     )
-    queue_seconds: float = Field(
+    decode_queue_timeout_seconds: float = Field(
         default=1, gt=0, description="seconds that pictures may wait to be read before new ones are refused"
     )
-    request_seconds: float = Field(
+    request_timeout_seconds: float = Field(
         default=10, gt=0, description="seconds from the complete body to the answer; and for the body to be complete"
     )
     drain_seconds: float = Field(default=0, ge=0, description="seconds of not being ready before SIGTERM stops a worker")
@@ -43,7 +56,7 @@ class Settings(BaseModel):
     api_keys: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=(), repr=False, description="keys, separated by commas, one of which a request must bring"
     )
-    open_metrics: bool = Field(default=False, description="answer /metrics without a key")
+    public_metrics: bool = Field(default=False, description="answer /metrics without a key")
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=(), description="origins, separated by commas, whose pages may call the service; * for any"
     )
@@ -64,10 +77,12 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _a_request_fits_into_the_queue(self) -> Self:
-        if self.queue_images < self.max_images:
-            raise ValueError(f"QUEUE_IMAGES={self.queue_images} is less than MAX_IMAGES={self.max_images}")
-        if self.queue_bytes < self.max_body_bytes:
-            raise ValueError(f"QUEUE_BYTES={self.queue_bytes} is less than MAX_BODY_BYTES={self.max_body_bytes}")
+        if self.max_queued_images < self.max_images:
+            raise ValueError(f"MAX_QUEUED_IMAGES={self.max_queued_images} is less than MAX_IMAGES={self.max_images}")
+        if self.max_pending_body_bytes < self.max_body_bytes:
+            raise ValueError(
+                f"MAX_PENDING_BODY_BYTES={self.max_pending_body_bytes} is less than MAX_BODY_BYTES={self.max_body_bytes}"
+            )
         return self
 
     @classmethod
@@ -75,8 +90,10 @@ class Settings(BaseModel):
         """Read the settings that `environment` has; a variable that is empty counts as not set.
 
         Raises:
-            ValueError: a value cannot be used; the message names the variable, the value and what is expected.
+            ValueError: a value cannot be used, or a name is an old one; the message names the variable and what is expected.
         """
+        if old := next((name for name in RENAMED if environment.get(name)), None):
+            raise ValueError(f"{old} is now called {RENAMED[old]}: set that instead, and remove {old}.")
         given = {name: environment[name.upper()] for name in cls.model_fields if environment.get(name.upper())}
         try:
             return cls.model_validate(given)

@@ -9,7 +9,7 @@ import yaml
 from prometheus_client import Counter, Histogram
 
 from service.observability import metrics
-from service.settings import Settings
+from service.settings import RENAMED, Settings
 from tests.conftest import ROOT
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
@@ -101,7 +101,12 @@ def test_the_example_settings_are_those_of_compose_with_their_defaults() -> None
     gpu = (ROOT / "docker-compose.gpu.yml").read_text()
     used = dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", gpu)) | dict(re.findall(r"\$\{([A-Z_]+):-([^}]*)\}", COMPOSE))
     shown = dict(re.findall(r"^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
-    assert shown == used
+    assert shown == {name: default for name, default in used.items() if name not in RENAMED}
+
+
+def test_an_old_name_in_a_settings_file_reaches_the_service_which_refuses_it() -> None:
+    environment = SERVICES["service"]["environment"]
+    assert {name: environment.get(name) for name in RENAMED} == {name: f"${{{name}:-}}" for name in RENAMED}
 
 
 @pytest.mark.parametrize("name", Settings.model_fields)
@@ -110,7 +115,7 @@ def test_every_setting_of_the_service_can_be_set_and_has_its_default(name: str) 
     default = re.fullmatch(r"\$\{[A-Z_]+:-(.*)\}", shown)
     assert default, shown
     # Compose knows its device and has a proxy that needs to be told; all else is as in the service.
-    expected = {"device": "cpu", "drain_seconds": 3, "open_metrics": True}.get(name, Settings.model_fields[name].default)
+    expected = {"device": "cpu", "drain_seconds": 3, "public_metrics": True}.get(name, Settings.model_fields[name].default)
     assert default[1].lower() == ("" if expected == () else f"{expected}".lower())
 
 

@@ -12,16 +12,16 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import Refusal
-from service.http.auth import Keys
+from service.errors import ApiError
+from service.http.auth import ApiKeyAuth
 from service.http.endpoint import PredictEndpoint
 from service.http.openapi import openapi_document
 from service.http.pages import page_routes
-from service.http.request_cycle import Exchange
+from service.http.request_cycle import RequestCycle
 from service.inference.batcher import Batcher
-from service.inference.model_repository import Catalog
+from service.inference.model_repository import ModelRepository
 from service.observability import metrics
-from service.process.shutdown import Drain
+from service.process.shutdown import Shutdown
 from service.protocols.answers import encode_error
 from service.protocols.media_types import JSON
 from service.settings import Settings
@@ -29,22 +29,24 @@ from service.settings import Settings
 logger = logging.getLogger(__name__)
 
 # What stands in the metrics for a path that is not a route, whatever it was.
-_NO_ROUTE = "none"
+_UNMATCHED = "unmatched"
 
-_FAULT = Refusal(500, "fault", "the service failed to answer; its log says why. Try again, and report it if it stays.")
+_INTERNAL = ApiError(500, "internal", "the service failed to answer; its log says why. Try again, and report it if it stays.")
 
 
-class Door:
+class App:
     """ASGI middleware before BentoML's own application, which answers only what this leaves to it."""
 
-    def __init__(self, app: ASGIApp, catalog: Catalog, batcher: Batcher, settings: Settings, drain: Drain) -> None:
+    def __init__(
+        self, app: ASGIApp, repository: ModelRepository, batcher: Batcher, settings: Settings, shutdown: Shutdown
+    ) -> None:
         self._app = app
-        self._drain = drain
-        self._catalog = catalog
-        self._keys = Keys(settings.api_keys, settings.open_metrics)
+        self._shutdown = shutdown
+        self._repository = repository
+        self._keys = ApiKeyAuth(settings.api_keys, settings.public_metrics)
         self._docs = openapi_document(settings)
         routes = [
-            Route("/predict", PredictEndpoint(catalog, batcher, settings), methods=["POST"]),
+            Route("/predict", PredictEndpoint(repository, batcher, settings), methods=["POST"]),
             Route("/model", self._model),
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
@@ -52,9 +54,9 @@ class Door:
             Route("/livez", app, methods=["GET"]),
             Route("/schema.json", app, methods=["GET"]),
         ]
-        self._routes = {route.path: route for route in routes} | page_routes(catalog)
+        self._routes = {route.path: route for route in routes} | page_routes(repository)
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
-        self._drained_seconds = settings.request_seconds
+        self._drained_seconds = settings.request_timeout_seconds
         self._is_traced = settings.tracing
         self._is_first = not (settings.access_log or settings.tracing)
 
@@ -64,17 +66,18 @@ class Door:
                 self._move_to_the_front(scope["app"])
             return await self._app(scope, receive, send)
         route = self._routes.get(scope["path"])
-        label = route.path if route else _NO_ROUTE
-        exchange = Exchange(scope, receive, _naming_its_span(send) if self._is_traced else send, label, self._drained_seconds)
+        label = route.path if route else _UNMATCHED
+        send = _naming_its_span(send) if self._is_traced else send
+        cycle = RequestCycle(scope, receive, send, label, self._drained_seconds)
         try:
-            await self._answer_with_cors(scope, exchange.receive, exchange.send)
+            await self._answer_with_cors(scope, cycle.receive, cycle.send)
         except Exception:
             # BentoML would let the client wait for `traffic.timeout` seconds if this were raised before the answer.
             logger.exception("a request failed", extra={"route": label})
-            if exchange.status is None:
-                await _refuse(_FAULT, scope, exchange.receive, exchange.send)
+            if cycle.status is None:
+                await _send_error(_INTERNAL, scope, cycle.receive, cycle.send)
         finally:
-            exchange.count()
+            cycle.count()
 
     def _move_to_the_front(self, app: Starlette) -> None:
         """Let requests come here before they pass BentoML's middleware.
@@ -91,22 +94,22 @@ class Door:
             self._keys.check(scope["path"], scope["headers"])
             if route is None:
                 sentence = f"there is no {scope['path'][:80]}; send images to POST /predict, or see GET /docs.json."
-                raise Refusal(404, "route", sentence)
+                raise ApiError(404, "not_found", sentence)
             await route.handle(scope, receive, send)
         except HTTPException as error:  # Starlette's, for a method that the route does not have
             allowed = (error.headers or {}).get("Allow", "")
             sentence = f"{scope['path']} does not take {scope['method'][:20]}; use {allowed}."
-            await _refuse(Refusal(405, "method", sentence, error.headers or {}), scope, receive, send)
-        except Refusal as refusal:
-            await _refuse(refusal, scope, receive, send)
+            await _send_error(ApiError(405, "method", sentence, error.headers or {}), scope, receive, send)
+        except ApiError as error:
+            await _send_error(error, scope, receive, send)
 
     async def _model(self, request: Request) -> Response:
-        version = self._catalog.served
+        version = self._repository.served
         return Response(version.card.model_dump_json(), media_type=JSON, headers={"X-Model-Version": version.card.version})
 
     async def _readyz(self, request: Request) -> Response:
-        if self._drain.has_begun:
-            raise Refusal(
+        if self._shutdown.has_begun:
+            raise ApiError(
                 503, "draining", "this worker is about to stop; send requests to another one, or try again in some seconds."
             )
         # A worker takes no request before its version has answered the golden digits.
@@ -142,6 +145,6 @@ def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
     )
 
 
-async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
-    metrics.REJECTED.labels(refusal.reason).inc()
-    await Response(encode_error(str(refusal)), refusal.status, refusal.headers, JSON)(scope, receive, send)
+async def _send_error(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    metrics.REJECTED.labels(error.reason).inc()
+    await Response(encode_error(str(error)), error.status, error.headers, JSON)(scope, receive, send)

@@ -3,25 +3,25 @@
 import hashlib
 import hmac
 
-from service.errors import Refusal
+from service.errors import ApiError
 
 # What answers without a key: an orchestrator's probes have none.
 _PROBES = ("/livez", "/readyz")
 
 
-class Keys:
+class ApiKeyAuth:
     """The keys that are let in; with none, everybody is."""
 
-    def __init__(self, keys: tuple[str, ...], open_metrics: bool) -> None:
+    def __init__(self, keys: tuple[str, ...], public_metrics: bool) -> None:
         # Digests, because comparing takes constant time only for what is of one length.
         self._digests = [_digest(key.encode()) for key in keys]
-        self._open = {*_PROBES, "/metrics"} if open_metrics else set(_PROBES)
+        self._open = {*_PROBES, "/metrics"} if public_metrics else set(_PROBES)
 
     def check(self, path: str, headers: list[tuple[bytes, bytes]]) -> None:
         """Let a request through.
 
         Raises:
-            Refusal: 401, it has no key, or one that is not known.
+            ApiError: 401, it has no key, or one that is not known.
         """
         if not self._digests or path in self._open:
             return
@@ -40,6 +40,6 @@ def _digest(key: bytes) -> bytes:
     return hashlib.sha256(key).digest()
 
 
-def _refusal(came: str) -> Refusal:
+def _refusal(came: str) -> ApiError:
     sentence = f"{came}; send the header Authorization: Bearer <key>, with a key from whoever runs this service."
-    return Refusal(401, "key", sentence, {"WWW-Authenticate": 'Bearer realm="digit-classifier"'})
+    return ApiError(401, "unauthenticated", sentence, {"WWW-Authenticate": 'Bearer realm="digit-classifier"'})

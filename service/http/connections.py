@@ -15,7 +15,7 @@ _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
 
-def accept_all_that_wait(loop: asyncio.AbstractEventLoop) -> None:
+def accept_all_pending(loop: asyncio.AbstractEventLoop) -> None:
     """Let servers that `loop` creates from here on accept as many connections in a turn as have come.
 
     libuv, from 1.50 on, accepts one. A turn in which 100 clients are answered takes 10 ms, so that of 1,000 new ones

@@ -11,35 +11,35 @@ from numpy.typing import NDArray
 from starlette.types import Receive, Scope, Send
 
 from models.digits import NUM_PIXELS, hint_about
-from service.errors import CLIENT_LEFT, Refusal, busy
-from service.http.request_body import Intake
+from service.errors import CLIENT_LEFT, ApiError, too_many_requests
+from service.http.request_body import BodyReader
 from service.http.request_cycle import offers_another_protocol
-from service.images.decode_pool import SlowLane
-from service.inference.batcher import Batcher, Computed, DeadlineError, QueueFullError
-from service.inference.model_repository import Catalog, Version
+from service.images.decode_pool import DecodePool
+from service.inference.batcher import Batcher, DeadlineError, Prediction, QueueFullError
+from service.inference.model_repository import LoadedModel, ModelRepository
 from service.observability import metrics
-from service.process.memory import QuietMoment, give_back_freed_memory
+from service.process.memory import IdleTrimmer, give_back_freed_memory
 from service.protocols.answers import BYTES, answer_type, encode_bytes, encode_json, explain
-from service.protocols.media_types import Form, decode, form_of
+from service.protocols.media_types import RequestFormat, decode, request_format
 from service.settings import Settings
 
 # From here on, what bodies in hand leave behind in memory is worth giving back; of a picture it may be a thousand times that.
 _LARGE_BYTES = 2**16
 _HUGE_BYTES = 8 * 2**20
 
-_Answered = tuple[NDArray[np.float32], Computed, tuple[float, float]]
+_Answered = tuple[NDArray[np.float32], Prediction, tuple[float, float]]
 
 
 class PredictEndpoint:
-    """Answers digits. Whatever it refuses, it raises as a `Refusal`, for the door to word."""
+    """Answers digits. Whatever it refuses, it raises as an `ApiError`, for the door to word."""
 
-    def __init__(self, catalog: Catalog, batcher: Batcher, settings: Settings) -> None:
-        self._catalog = catalog
+    def __init__(self, repository: ModelRepository, batcher: Batcher, settings: Settings) -> None:
+        self._repository = repository
         self._batcher = batcher
         self._settings = settings
-        self._intake = Intake(settings.max_body_bytes, settings.queue_bytes, settings.request_seconds)
-        self._slow_lane = SlowLane(settings.queue_seconds)
-        self._quiet_moment = QuietMoment()
+        self._intake = BodyReader(settings.max_body_bytes, settings.max_pending_body_bytes, settings.request_timeout_seconds)
+        self._slow_lane = DecodePool(settings.decode_queue_timeout_seconds)
+        self._quiet_moment = IdleTrimmer()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
@@ -52,13 +52,13 @@ class PredictEndpoint:
             if b"content-encoding" in headers:
                 _check_coding(headers[b"content-encoding"])
             content_type = headers.get(b"content-type", b"").decode("latin-1")
-            form = form_of(content_type)
+            form = request_format(content_type)
             if form.is_slow and self._slow_lane.is_full():
-                raise busy("other pictures wait to be read")
+                raise too_many_requests("other pictures wait to be read")
             media_type = answer_type(headers.get(b"accept", b"").decode("latin-1"))
             is_explained = _wants_explanation(scope["query_string"], media_type)
             body = await self._intake.read(receive, place)
-            version = self._catalog.served
+            version = self._repository.served
             computing = self._computed(version, form, body, content_type)
             # Watching for a client that leaves costs more than the next turn of the event loop is away.
             will_wait = form.is_slow or self._batcher.will_wait()
@@ -70,9 +70,9 @@ class PredictEndpoint:
         metrics.count_stages(stages)
         await _send(send, answer, media_type, version, stages)
 
-    async def _computed(self, version: Version, form: Form, body: bytes, content_type: str) -> _Answered:
+    async def _computed(self, version: LoadedModel, form: RequestFormat, body: bytes, content_type: str) -> _Answered:
         """Return the images, what the engine answered, and the seconds that parsing and the queue took."""
-        limit, complete = self._settings.request_seconds, time.perf_counter()
+        limit, complete = self._settings.request_timeout_seconds, time.perf_counter()
         try:
             if not (form.is_slow or self._batcher.has_room()):
                 # What is not parsed yet takes the least memory, and is computed no later for it.
@@ -82,13 +82,13 @@ class PredictEndpoint:
             decoded = time.perf_counter()
             computed = await self._batcher.submit(version.engine, images, limit - (decoded - complete))
         except QueueFullError:
-            raise busy(f"{self._settings.queue_images:,} images wait already") from None
+            raise too_many_requests(f"{self._settings.max_queued_images:,} images wait already") from None
         except DeadlineError:
             sentence = f"there was no answer within {limit:g} s; send again, or fewer images at a time."
-            raise Refusal(504, "deadline", sentence) from None
+            raise ApiError(504, "deadline_exceeded", sentence) from None
         return images, computed, (decoded - began, computed.queue_seconds + began - complete)
 
-    async def _decoded(self, form: Form, body: bytes, content_type: str, deadline: float) -> NDArray[np.float32]:
+    async def _decoded(self, form: RequestFormat, body: bytes, content_type: str, deadline: float) -> NDArray[np.float32]:
         is_over = False
 
         def is_wanted() -> bool:
@@ -105,7 +105,7 @@ class PredictEndpoint:
         except TimeoutError:
             raise DeadlineError from None
         except BaseException:
-            self._batcher.let_in()
+            self._batcher.admit()
             raise
         finally:
             is_over = True
@@ -117,14 +117,14 @@ def _check_protocol(scope: Scope) -> None:
     if offers_another_protocol(scope):  # then uvicorn reads no body
         came = dict(scope["headers"])[b"upgrade"][:40].decode("latin-1")
         sentence = f"the request offers to upgrade to {came}; send it in HTTP/1.1 alone, without the header Upgrade."
-        raise Refusal(400, "malformed", sentence)
+        raise ApiError(400, "malformed", sentence)
 
 
 def _check_coding(coding: bytes) -> None:
     if coding.strip().lower() != b"identity":
         came = coding[:40].decode("latin-1")
         sentence = f"Content-Encoding is {came}; send the body as it is, or pixels as {BYTES}, a quarter of the size of JSON."
-        raise Refusal(415, "media_type", sentence)
+        raise ApiError(415, "media_type", sentence)
 
 
 def _wants_explanation(query: bytes, media_type: str) -> bool:
@@ -132,10 +132,10 @@ def _wants_explanation(query: bytes, media_type: str) -> bool:
         return False
     choice = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("explain", ["false"])[-1]
     if choice not in ("true", "false"):
-        raise Refusal(400, "malformed", f"explain is {choice[:40]!r}; send ?explain=true, or leave it out.")
+        raise ApiError(400, "malformed", f"explain is {choice[:40]!r}; send ?explain=true, or leave it out.")
     if choice == "true" and media_type == BYTES:
         sentence = f"explain=true was asked for with Accept: {BYTES}, which has no room for evidence; accept JSON."
-        raise Refusal(400, "malformed", sentence)
+        raise ApiError(400, "malformed", sentence)
     return choice == "true"
 
 
@@ -143,14 +143,14 @@ async def _unless_left(receive: Receive, answer: Coroutine[Any, Any, _Answered])
     """Wait for `answer`, but no longer than the client does.
 
     Raises:
-        Refusal: 499, the client left; its images are then taken out of the queue.
+        ApiError: 499, the client left; its images are then taken out of the queue.
     """
     answering, leaving = asyncio.ensure_future(answer), asyncio.ensure_future(_left(receive))
     try:
         await asyncio.wait((answering, leaving), return_when=asyncio.FIRST_COMPLETED)
         if answering.done():
             return answering.result()
-        raise Refusal(CLIENT_LEFT, "client_left", "the client left before it was answered.")
+        raise ApiError(CLIENT_LEFT, "client_left", "the client left before it was answered.")
     finally:
         answering.cancel()
         leaving.cancel()
@@ -161,14 +161,16 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-def _encoded(version: Version, images: NDArray[np.float32], computed: Computed, media_type: str, is_explained: bool) -> bytes:
+def _encoded(
+    version: LoadedModel, images: NDArray[np.float32], computed: Prediction, media_type: str, is_explained: bool
+) -> bytes:
     if media_type == BYTES:
         return encode_bytes(computed.probabilities)
     explanation = explain(images, computed.digits, version.weights, version.biases) if is_explained else None
     return encode_json(version.tag, computed.digits, computed.probabilities, hint_about(images), explanation)
 
 
-async def _send(send: Send, body: bytes, media_type: str, version: Version, stages: tuple[float, ...]) -> None:
+async def _send(send: Send, body: bytes, media_type: str, version: LoadedModel, stages: tuple[float, ...]) -> None:
     milliseconds = tuple(1000 * seconds for seconds in stages)
     headers = [
         (b"content-type", media_type.encode()),

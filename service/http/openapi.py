@@ -8,8 +8,8 @@ from pydantic.json_schema import models_json_schema
 from models.digits import IMAGE_SHAPE, MAX_PIXEL, NUM_PIXELS
 from service.http.pages import FILES, PICTURE, PICTURES, PerceptronQuery, file_names, file_type
 from service.observability.metrics import STAGES
-from service.protocols.answers import Answer, Error
-from service.protocols.media_types import BYTES, FORMS, JPEG, JSON, MULTIPART, NPY, PNG
+from service.protocols.answers import ErrorResponse, PredictionResponse
+from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG, REQUEST_FORMATS
 from service.settings import Settings
 
 _CONTRACT_VERSION = "1"
@@ -44,7 +44,9 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    schemas = models_json_schema([(Answer, "serialization"), (Error, "serialization")], ref_template=_SCHEMAS + "{model}")
+    schemas = models_json_schema(
+        [(PredictionResponse, "serialization"), (ErrorResponse, "serialization")], ref_template=_SCHEMAS + "{model}"
+    )
     return schemas[1]["$defs"]
 
 
@@ -86,18 +88,18 @@ def _in_path(name: str, values: Sequence[str]) -> list[dict[str, Any]]:
 def _predict(settings: Settings) -> dict[str, Any]:
     refusals = _NO_KEY | {
         400: "The body is not what its media type says; the sentence names image and pixel.",
-        408: f"The body was not complete after {settings.request_seconds:g} s.",
+        408: f"The body was not complete after {settings.request_timeout_seconds:g} s.",
         413: f"More than {settings.max_body_bytes:,} bytes or {settings.max_images:,} images.",
-        415: f"The media type is none of: {', '.join(FORMS)}; or the body has a Content-Encoding.",
-        429: f"{settings.queue_images:,} images or {settings.queue_bytes:,} bytes wait; send again after Retry-After seconds.",
+        415: f"The media type is none of: {', '.join(REQUEST_FORMATS)}; or the body has a Content-Encoding.",
+        429: "Overloaded: the queue is full; retry after Retry-After seconds.",
         500: "A fault of the service.",
-        504: f"There was no answer within {settings.request_seconds:g} s.",
+        504: f"There was no answer within {settings.request_timeout_seconds:g} s.",
     }
     return {
         "operationId": "predict",
         "summary": "Answer which digit each image shows.",
         "parameters": [_EXPLAIN],
-        "requestBody": {"required": True, "content": {each: {"schema": _body(each, settings)} for each in FORMS}},
+        "requestBody": {"required": True, "content": {each: {"schema": _body(each, settings)} for each in REQUEST_FORMATS}},
         "responses": {"200": _ANSWER} | _refused(refusals),
     }
 
@@ -115,12 +117,12 @@ _ANSWER = {
         "X-Model-Version": {"description": "The version that answered.", "schema": {"type": "string"}},
         "Server-Timing": {"description": f"Milliseconds for: {', '.join(STAGES)}.", "schema": {"type": "string"}},
     },
-    "content": {JSON: {"schema": {"$ref": _SCHEMAS + "Answer"}}, BYTES: {"schema": _BINARY}},
+    "content": {JSON: {"schema": {"$ref": _SCHEMAS + "PredictionResponse"}}, BYTES: {"schema": _BINARY}},
 }
 
 
 def _refused(refusals: Mapping[int, str]) -> dict[str, Any]:
-    content = {JSON: {"schema": {"$ref": _SCHEMAS + "Error"}}}
+    content = {JSON: {"schema": {"$ref": _SCHEMAS + "ErrorResponse"}}}
     return {str(status): {"description": sentence, "content": content} for status, sentence in refusals.items()}
 
 

@@ -18,8 +18,8 @@ from starlette.routing import Route
 from models.card import GOLDEN_FILE, PICTURES_FOLDER
 from models.digits import NUM_CLASSES
 from models.perceptron import learn_gate, learn_gate_with_hidden_layer
-from service.errors import Refusal
-from service.inference.model_repository import Catalog, Version
+from service.errors import ApiError
+from service.inference.model_repository import LoadedModel, ModelRepository
 from service.protocols.media_types import BYTES, JSON
 
 PICTURES = ("weights", "confusion", "reliability", "learning_curve")
@@ -48,21 +48,21 @@ class PerceptronQuery(BaseModel, frozen=True, extra="forbid"):
     hidden: bool = Field(default=False, description="two perceptrons in a hidden layer, and a third on their answers")
 
 
-def page_routes(catalog: Catalog) -> dict[str, Route]:
+def page_routes(repository: ModelRepository) -> dict[str, Route]:
     """Return the route of every path in here; paths of one kind share a route, whose path stands in the metrics.
 
     Its functions are plain ones, which Starlette runs in a thread, so that nobody's digits wait for them.
     """
 
-    def of_served(content: Callable[[Version], bytes]) -> Callable[[Request], Response]:
+    def of_served(content: Callable[[LoadedModel], bytes]) -> Callable[[Request], Response]:
         def answer(request: Request) -> Response:
-            version = catalog.served
+            version = repository.served
             return Response(content(version), media_type=JSON, headers={"X-Model-Version": version.card.version})
 
         return answer
 
     def picture(request: Request) -> Response:
-        version = catalog.served
+        version = repository.served
         path = _folder(version) / PICTURES_FOLDER / Path(request.url.path).name
         return _whole_file(path, {"X-Model-Version": version.card.version})
 
@@ -110,22 +110,22 @@ def file_type(name: str) -> str:
     return guess_type(name)[0] or BYTES
 
 
-def _folder(version: Version) -> Path:
+def _folder(version: LoadedModel) -> Path:
     if not version.folder.is_dir():
         sentence = f"{version.tag}, which is served, is no longer in the store; publish or roll back to one that is."
-        raise Refusal(404, "route", sentence)
+        raise ApiError(404, "not_found", sentence)
     return version.folder
 
 
 @lru_cache(maxsize=2)
-def weights_document(version: Version) -> bytes:
+def weights_document(version: LoadedModel) -> bytes:
     """Return the JSON of weights (784, 10), for pixels scaled to 0-1, and biases (10,)."""
     document = {"model": version.tag, "weights": version.weights, "biases": version.biases}
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 @lru_cache(maxsize=2)
-def samples_document(version: Version) -> bytes:
+def samples_document(version: LoadedModel) -> bytes:
     """Return the JSON of twenty golden digits: images (20, 784), labels (20,), digits answered (20,)."""
     with np.load(_folder(version) / GOLDEN_FILE, allow_pickle=False) as golden:
         images, labels, digits = golden["images"], golden["labels"], golden["probabilities"].argmax(axis=1)
@@ -149,7 +149,7 @@ def _perceptron(request: Request) -> Response:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0])[:40]
-        raise Refusal(400, "malformed", f"{name}={str(first['input'])[:40]}: {first['msg']}; see GET /docs.json.") from None
+        raise ApiError(400, "malformed", f"{name}={str(first['input'])[:40]}: {first['msg']}; see GET /docs.json.") from None
     return Response(perceptron_document(query), media_type=JSON)
 
 

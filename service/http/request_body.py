@@ -6,7 +6,7 @@ from typing import Any, Self, cast
 
 from starlette.types import Receive
 
-from service.errors import CLIENT_LEFT, Refusal, busy
+from service.errors import CLIENT_LEFT, ApiError, too_many_requests
 
 # What comes in one piece or two. Small bodies have room of their own, so that large ones cannot shut them out.
 _SMALL_BYTES = 2**16
@@ -16,7 +16,7 @@ _TRUSTED_SECONDS = 1
 
 
 @dataclass(slots=True)
-class _Room:
+class ByteBudget:
     """What bodies of one kind may take together, and do."""
 
     bytes: int
@@ -24,10 +24,10 @@ class _Room:
 
 
 @dataclass(slots=True, eq=False)
-class Place:
+class BodyReservation:
     """What one body takes, from its head to its answer. A context manager: leaving it makes room."""
 
-    room: _Room
+    room: ByteBudget
     taken: int
     came: int = 0
     _timer: asyncio.TimerHandle | None = None
@@ -56,50 +56,50 @@ class Place:
         self.taken = size
 
 
-class Intake:
-    """Reads bodies of up to `max_body_bytes`; those in hand take `queue_bytes` together, and small ones as much again."""
+class BodyReader:
+    """Reads bodies of up to `max_body_bytes`; those pending take `max_pending_body_bytes`, small ones as much again."""
 
-    def __init__(self, max_body_bytes: int, queue_bytes: int, seconds: float) -> None:
+    def __init__(self, max_body_bytes: int, max_pending_body_bytes: int, seconds: float) -> None:
         self._max_body_bytes = max_body_bytes
         self._seconds = seconds
-        self._small, self._large = _Room(queue_bytes), _Room(queue_bytes)
+        self._small, self._large = ByteBudget(max_pending_body_bytes), ByteBudget(max_pending_body_bytes)
 
     @property
     def bytes_in_hand(self) -> int:
         return self._small.taken + self._large.taken
 
-    def place(self, announced: int | None) -> Place:
+    def place(self, announced: int | None) -> BodyReservation:
         """Return a place for a body of `announced` bytes, None for one in chunks, to be held until it is answered.
 
         Raises:
-            Refusal: 413 or 429.
+            ApiError: 413 or 429.
         """
         size = announced or 0
         self._check_size(size)
         room = self._large if announced is None or size > _SMALL_BYTES else self._small
         if room.taken + size > room.bytes:
             raise _full(room)
-        return Place(room, size if room is self._large else 0)
+        return BodyReservation(room, size if room is self._large else 0)
 
-    async def read(self, receive: Receive, place: Place) -> bytes:
+    async def read(self, receive: Receive, place: BodyReservation) -> bytes:
         """Return the body.
 
         Raises:
-            Refusal: 408, 413, 429, or 499 if the client leaves meanwhile.
+            ApiError: 408, 413, 429, or 499 if the client leaves meanwhile.
         """
         try:
             with _Limit(self._seconds):
                 return await self._body(receive, place)
         except TimeoutError:
             sentence = f"the body was not complete after {self._seconds:g} s; send it faster or in smaller requests."
-            raise Refusal(408, "slow_body", sentence, {"Connection": "close"}) from None
+            raise ApiError(408, "slow_body", sentence, {"Connection": "close"}) from None
 
-    async def _body(self, receive: Receive, place: Place) -> bytes:
+    async def _body(self, receive: Receive, place: BodyReservation) -> bytes:
         chunks, more = [], True
         while more:
             message = await receive()
             if message["type"] == "http.disconnect":
-                raise Refusal(CLIENT_LEFT, "client_left", "the client left before its body was complete.")
+                raise ApiError(CLIENT_LEFT, "client_left", "the client left before its body was complete.")
             chunks.append(message.get("body", b""))
             place.grow(len(chunks[-1]))
             self._check_size(place.came)
@@ -112,11 +112,11 @@ class Intake:
         limit = self._max_body_bytes
         if size > limit:
             sentence = f"the body has {size:,} bytes or more; send at most {limit:,}, in several requests."
-            raise Refusal(413, "too_many_bytes", sentence)
+            raise ApiError(413, "too_many_bytes", sentence)
 
 
-def _full(room: _Room) -> Refusal:
-    return busy(f"bodies of {room.bytes:,} bytes are coming in or wait already")
+def _full(room: ByteBudget) -> ApiError:
+    return too_many_requests(f"bodies of {room.bytes:,} bytes are coming in or wait already")
 
 
 class _Limit:

@@ -20,7 +20,7 @@ def offers_another_protocol(scope: Scope) -> bool:
     return b"upgrade" in map(bytes.strip, tokens)
 
 
-class Exchange:
+class RequestCycle:
     """Stands between the server and the application, for one request.
 
     An answer is sent at once, also while the client still sends. Closing the connection then would reset it, and the

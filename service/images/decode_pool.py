@@ -12,7 +12,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class SlowLane:
+class DecodePool:
     """Runs in threads what would hold up the event loop. Bounded by time: what takes long differs a thousandfold."""
 
     def __init__(self, max_wait_seconds: float) -> None:

@@ -23,7 +23,7 @@ class DeadlineError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
+class Prediction:
     """What the engine answered: digits (N,), probabilities float32 (N, 10), and the seconds that it took."""
 
     digits: NDArray[np.intp]
@@ -33,12 +33,12 @@ class Computed:
 
 
 @dataclass(slots=True, eq=False)
-class _Rider:
+class Pending:
     """One request in the queue, or one part of a request that is larger than a batch may be."""
 
     engine: Engine
     images: NDArray[np.float32]
-    answer: asyncio.Future[Computed]
+    answer: asyncio.Future[Prediction]
     arrived: float
 
 
@@ -60,7 +60,7 @@ class Batcher:
     def __init__(self, max_batch_images: int, max_queue_images: int) -> None:
         self._max_batch_images = max_batch_images
         self._max_queue_images = max_queue_images
-        self._queue: deque[_Rider] = deque()
+        self._queue: deque[Pending] = deque()
         self._queued_images = 0
         self._is_working = False
         self._worker: asyncio.Task[None] | None = None
@@ -87,7 +87,7 @@ class Batcher:
         try:
             await self._stand_at_the_gate(num_images, seconds)
         except BaseException:
-            self.let_in()
+            self.admit()
             raise
 
     async def _stand_at_the_gate(self, num_images: int, seconds: float) -> None:
@@ -101,7 +101,7 @@ class Batcher:
             deadline.cancel()
             self._coming.pop(gate, None)
 
-    def let_in(self) -> None:
+    def admit(self) -> None:
         """Let go on, in order, as many as there is room for. To be called where one that had gone on submits nothing."""
         room = self._max_batch_images - self._queued_images - sum(self._coming.values())
         while self._at_the_gate and room > 0:
@@ -111,7 +111,7 @@ class Batcher:
                 self._coming[gate] = num_images
                 room -= num_images
 
-    async def submit(self, engine: Engine, images: NDArray[np.float32], seconds: float) -> Computed:
+    async def submit(self, engine: Engine, images: NDArray[np.float32], seconds: float) -> Prediction:
         """Return what `engine` computes for checked `images` (N, 784). Cancelling takes them out of the queue.
 
         Raises:
@@ -126,57 +126,57 @@ class Batcher:
         parts = [images[start : start + size] for start in range(0, len(images), size)]
         return _joined(await asyncio.gather(*(self._ride(engine, part, seconds) for part in parts)))
 
-    async def _ride(self, engine: Engine, images: NDArray[np.float32], seconds: float) -> Computed:
+    async def _ride(self, engine: Engine, images: NDArray[np.float32], seconds: float) -> Prediction:
         loop = asyncio.get_running_loop()
-        rider = _Rider(engine, images, loop.create_future(), time.perf_counter())
-        self._queue.append(rider)
+        each = Pending(engine, images, loop.create_future(), time.perf_counter())
+        self._queue.append(each)
         self._queued_images += len(images)
         if self._worker is None:
             self._worker = loop.create_task(self._work())
-        deadline = loop.call_later(seconds, _expire, rider.answer)
+        deadline = loop.call_later(seconds, _expire, each.answer)
         try:
-            return await rider.answer
+            return await each.answer
         finally:
             deadline.cancel()
-            if rider.answer.cancelled() and rider in self._queue:
-                self._queue.remove(rider)
+            if each.answer.cancelled() and each in self._queue:
+                self._queue.remove(each)
                 self._queued_images -= len(images)
-                self.let_in()
+                self.admit()
 
     async def _work(self) -> None:
         try:
-            while riders := self._next_batch():
-                self.let_in()
-                await self._compute(riders)
+            while pending := self._next_batch():
+                self.admit()
+                await self._compute(pending)
                 if self._queue:
                     await asyncio.sleep(0)  # between two batches the event loop answers and reads
         finally:
             self._worker = None
-            self.let_in()  # who rode last may have left
+            self.admit()  # who rode last may have left
 
-    async def _compute(self, riders: list[_Rider]) -> None:
+    async def _compute(self, pending: list[Pending]) -> None:
         started = time.perf_counter()
         try:
-            _answer(riders, await self._run(riders[0].engine, _stacked(riders)), started)
+            _answer(pending, await self._run(pending[0].engine, _stacked(pending)), started)
         except Exception as fault:
-            for rider in riders:
-                if not rider.answer.done():
-                    rider.answer.set_exception(fault)
+            for each in pending:
+                if not each.answer.done():
+                    each.answer.set_exception(fault)
 
-    def _next_batch(self) -> list[_Rider]:
+    def _next_batch(self) -> list[Pending]:
         """Take from the queue, in order, what the engine of the first computes and fits in one batch."""
-        riders: list[_Rider] = []
+        pending: list[Pending] = []
         room = self._max_batch_images
         while self._queue and len(self._queue[0].images) <= room:
             first = self._queue[0]
-            if riders and first.engine is not riders[0].engine:
+            if pending and first.engine is not pending[0].engine:
                 break
             self._queue.popleft()
             self._queued_images -= len(first.images)
             if not first.answer.done():  # it has not expired
-                riders.append(first)
+                pending.append(first)
                 room -= len(first.images)
-        return riders
+        return pending
 
     async def _run(self, engine: Engine, images: NDArray[np.float32]) -> NDArray[np.float32]:
         if len(images) <= engine.max_inline_images:
@@ -188,30 +188,30 @@ class Batcher:
             self._is_working = False
 
 
-def _stacked(riders: list[_Rider]) -> NDArray[np.float32]:
-    return riders[0].images if len(riders) == 1 else np.concatenate([rider.images for rider in riders])
+def _stacked(pending: list[Pending]) -> NDArray[np.float32]:
+    return pending[0].images if len(pending) == 1 else np.concatenate([each.images for each in pending])
 
 
-def _answer(riders: list[_Rider], probabilities: NDArray[np.float32], started: float) -> None:
+def _answer(pending: list[Pending], probabilities: NDArray[np.float32], started: float) -> None:
     compute_seconds = time.perf_counter() - started
     digits, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     left: list[NDArray[np.intp]] = []
     stop = 0
-    for rider in riders:
-        start, stop = stop, stop + len(rider.images)
-        if rider.answer.done():  # its client left, or its time was over, while the engine ran
+    for each in pending:
+        start, stop = stop, stop + len(each.images)
+        if each.answer.done():  # its client left, or its time was over, while the engine ran
             left.append(np.arange(start, stop))
         else:
-            answer = Computed(digits[start:stop], probabilities[start:stop], started - rider.arrived, compute_seconds)
-            rider.answer.set_result(answer)
+            answer = Prediction(digits[start:stop], probabilities[start:stop], started - each.arrived, compute_seconds)
+            each.answer.set_result(answer)
     metrics.BATCH_SIZE.observe(len(digits))
     if left:
         digits, confidence = (np.delete(each, np.concatenate(left)) for each in (digits, confidence))
     metrics.count_answers(digits, confidence)
 
 
-def _joined(parts: list[Computed]) -> Computed:
-    return Computed(
+def _joined(parts: list[Prediction]) -> Prediction:
+    return Prediction(
         np.concatenate([part.digits for part in parts]),
         np.concatenate([part.probabilities for part in parts]),
         queue_seconds=max(part.queue_seconds for part in parts),

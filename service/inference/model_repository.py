@@ -18,21 +18,21 @@ from service.observability import metrics
 
 logger = logging.getLogger(__name__)
 
-Flaw = Literal["missing", "incomplete", "changed", "shape", "golden", "fault"]
+LoadFailure = Literal["missing", "incomplete", "changed", "shape", "golden", "internal"]
 """Why a version is not served: not in the store, without a card of its own, other files than the card says, arrays of
 another shape, other answers than were published, or a runtime that cannot load it."""
 
 
-class CatalogError(ValueError):
+class ModelLoadError(ValueError):
     """The version asked for is not in the store, or is not fit to be served."""
 
-    def __init__(self, flaw: Flaw, sentence: str) -> None:
+    def __init__(self, reason: LoadFailure, sentence: str) -> None:
         super().__init__(sentence)
-        self.flaw: Flaw = flaw
+        self.reason: LoadFailure = reason
 
 
 @dataclass(frozen=True, eq=False)
-class Version:
+class LoadedModel:
     """A proved version: its card, the engine that computes it, its weights (784, 10) and biases (10,) for explaining."""
 
     folder: Path
@@ -46,25 +46,25 @@ class Version:
         return self.card.tag
 
 
-class Catalog:
+class ModelRepository:
     """Holds the version that is served, and puts the next one in its place once that is proved."""
 
     def __init__(self, tag: str, device: Device) -> None:
         self._tag = tag
         self._device: Device = device
-        self._served: Version | None = None
+        self._served: LoadedModel | None = None
         self._refused: object = None
 
-    def load(self) -> Version:
-        """Load and prove the version asked for, and serve it from now on. Raises as `load_version`."""
-        return self._serve(load_version(self._tag, self._device))
+    def load(self) -> LoadedModel:
+        """Load and prove the version asked for, and serve it from now on. Raises as `load_model`."""
+        return self._serve(load_model(self._tag, self._device))
 
     @property
-    def served(self) -> Version:
+    def served(self) -> LoadedModel:
         assert self._served is not None, "load() comes before the first request"
         return self._served
 
-    def _serve(self, version: Version) -> Version:
+    def _serve(self, version: LoadedModel) -> LoadedModel:
         engine, before = version.engine, self._served
         self._served = version
         metrics.tell_served(version.card.version, str(version.card.recipe["name"]), engine.runtime, engine.device)
@@ -76,7 +76,7 @@ class Catalog:
         """Look into the store every `seconds`, for ever; return at once if that is 0, or one version was asked for by name."""
         if not seconds or not self._tag.endswith(":latest"):
             return
-        metrics.name_flaws(get_args(Flaw))
+        metrics.name_load_failures(get_args(LoadFailure))
         while True:
             await asyncio.sleep(seconds)
             try:
@@ -99,11 +99,11 @@ class Catalog:
             return
         try:
             # In a thread and on an engine of its own, so that those who are served notice nothing.
-            self._serve(await asyncio.to_thread(load_version, f"{MODEL_NAME}:{version}", self._device))
+            self._serve(await asyncio.to_thread(load_model, f"{MODEL_NAME}:{version}", self._device))
             self._refused = None
-        except (CatalogError, NoGpuError) as error:
+        except (ModelLoadError, NoGpuError) as error:
             self._refused = seen
-            metrics.count_flaw(error.flaw if isinstance(error, CatalogError) else "fault")
+            metrics.count_load_failure(error.reason if isinstance(error, ModelLoadError) else "internal")
             logger.warning("%s stays: %s", self.served.tag, error)
 
 
@@ -126,37 +126,37 @@ def find_version(tag: str) -> tuple[Path, ModelCard]:
     """Return the folder and the card of `tag` ("digit-classifier:latest" or a version), found whole in the store.
 
     Raises:
-        CatalogError: it is not there, or its files are not those that were published.
+        ModelLoadError: it is not there, or its files are not those that were published.
     """
     try:
         folder = Path(bentoml.models.get(tag).path)
     except NotFound:
-        raise CatalogError(
+        raise ModelLoadError(
             "missing", f"{tag} is not in the BentoML store; `make train` (python -m training) publishes one."
         ) from None
     except Exception as error:  # of a damaged description, BentoML raises what its parsers do
-        raise CatalogError("incomplete", f"{tag} cannot be served: {str(error).splitlines()[0]}") from None
+        raise ModelLoadError("incomplete", f"{tag} cannot be served: {str(error).splitlines()[0]}") from None
     return folder, _whole_card(tag, folder)
 
 
 def _whole_card(tag: str, folder: Path) -> ModelCard:
-    flaw: Flaw = "incomplete"
+    reason: LoadFailure = "incomplete"
     try:
         card = ModelCard.read(folder)
         if card.version != folder.name:
             raise ValueError(f"the card in {folder} is that of {card.tag}.")
-        flaw = "changed"
+        reason = "changed"
         card.check_files(folder)
     except (OSError, ValueError) as error:
-        raise CatalogError(flaw, f"{tag} cannot be served: {error}") from None
+        raise ModelLoadError(reason, f"{tag} cannot be served: {error}") from None
     return card
 
 
-def load_version(tag: str, device: Device) -> Version:
+def load_model(tag: str, device: Device) -> LoadedModel:
     """Load `tag` from the store and prove that it is whole and answers its golden digits as published.
 
     Raises:
-        CatalogError: it is not there, not whole, or answers something else.
+        ModelLoadError: it is not there, not whole, or answers something else.
         NoGpuError: `device` is "gpu", and there is none.
     """
     folder, card = find_version(tag)
@@ -166,8 +166,8 @@ def load_version(tag: str, device: Device) -> Version:
     except NoGpuError:
         raise
     except Exception as error:  # of whatever kind the runtime has
-        raise CatalogError("fault", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
-    version = Version(folder, card, engine, weights, biases)
+        raise ModelLoadError("internal", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
+    version = LoadedModel(folder, card, engine, weights, biases)
     _prove_golden_digits(version)
     return version
 
@@ -177,26 +177,26 @@ def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], .
         with np.load(path, allow_pickle=False) as file:
             arrays = tuple(file[name] for name in shapes)
     except (ValueError, KeyError, OSError) as error:
-        raise CatalogError("shape", f"{path} does not hold {' and '.join(shapes)}: {error}") from None
+        raise ModelLoadError("shape", f"{path} does not hold {' and '.join(shapes)}: {error}") from None
     for (name, shape), array in zip(shapes.items(), arrays, strict=True):
         if array.shape[-len(shape) :] != shape or array.dtype.kind not in "fu":
-            raise CatalogError("shape", f"{path} has {name} of shape {array.shape} and type {array.dtype}, not {shape}.")
+            raise ModelLoadError("shape", f"{path} has {name} of shape {array.shape} and type {array.dtype}, not {shape}.")
     return arrays
 
 
-def _prove_golden_digits(version: Version) -> None:
+def _prove_golden_digits(version: LoadedModel) -> None:
     path = version.folder / GOLDEN_FILE
     images, expected = _read_arrays(path, images=(NUM_PIXELS,), probabilities=(NUM_CLASSES,))
     try:
         answered = version.engine.run(check_images(images))
     except Exception as error:  # of whatever kind the runtime has
-        raise CatalogError("shape", f"{version.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
+        raise ModelLoadError("shape", f"{version.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
     if answered.shape != expected.shape:
         sentence = f"{version.tag} answers its golden digits in shape {answered.shape}, not {expected.shape}."
-        raise CatalogError("shape", sentence)
+        raise ModelLoadError("shape", sentence)
     difference = float(np.abs(answered - expected).max())
     if not difference <= PARITY_TOLERANCE:  # so written, NaN is refused too
-        raise CatalogError(
+        raise ModelLoadError(
             "golden",
             f"{version.tag} answers its golden digits up to {difference:.1e} away from what was published; "
             f"at most {PARITY_TOLERANCE:.0e} is allowed.",

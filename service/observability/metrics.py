@@ -50,7 +50,7 @@ STAGE_SECONDS = Counter(
 )
 IMAGES = Counter("digit_classifier_images", "Images answered.")
 BATCH_SIZE = Histogram("digit_classifier_batch_size_images", "Images in one call of the engine.", buckets=_IMAGES)
-ANSWERS = Counter("digit_classifier_answers", "Images answered, by the digit answered.", ("digit",))
+ANSWERS = Counter("digit_classifier_predictions", "Images answered, by the digit answered.", ("digit",))
 CONFIDENCE = Counter(
     "digit_classifier_answers_by_confidence",
     "Images answered, by the tenth of confidence: tenth 0.9 is 0.9 and above.",
@@ -62,8 +62,10 @@ MODEL_INFO = Gauge(
     ("version", "recipe", "runtime", "device"),
     multiprocess_mode="livemax",
 )
-VERSIONS_REFUSED = Counter(
-    "digit_classifier_versions_refused", "Versions in the store that were not fit to be served, by what they lack.", ("flaw",)
+MODEL_LOAD_FAILURES = Counter(
+    "digit_classifier_model_load_failures",
+    "Versions in the store that could not be served.",
+    ("reason",),
 )
 
 _STAGES = [STAGE_SECONDS.labels(stage) for stage in STAGES]
@@ -113,15 +115,15 @@ def tell_served(version: str, recipe: str, runtime: str, device: str) -> None:
     _served[:] = [info]
 
 
-def name_flaws(flaws: Iterable[str]) -> None:
+def name_load_failures(reasons: Iterable[str]) -> None:
     """Show the counters of refused versions before the first is refused, so that a rate sees it."""
-    for flaw in flaws:
-        VERSIONS_REFUSED.labels(flaw)
+    for reason in reasons:
+        MODEL_LOAD_FAILURES.labels(reason)
 
 
-def count_flaw(flaw: str) -> None:
+def count_load_failure(reason: str) -> None:
     """Count one version that was refused."""
-    VERSIONS_REFUSED.labels(flaw).inc()
+    MODEL_LOAD_FAILURES.labels(reason).inc()
 
 
 def exposition() -> bytes:

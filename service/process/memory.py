@@ -43,7 +43,7 @@ def give_back_freed_memory() -> None:
         malloc_trim(0)
 
 
-class QuietMoment:
+class IdleTrimmer:
     """Gives freed memory back once no large request has come for a second."""
 
     def __init__(self) -> None:

@@ -9,7 +9,7 @@ from types import FrameType
 logger = logging.getLogger(__name__)
 
 
-class Drain:
+class Shutdown:
     """Whether this worker was told to stop and is only waiting for the load balancer to notice."""
 
     def __init__(self, seconds: float) -> None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from models.digits import MAX_PIXEL
 from service.protocols.media_types import BYTES, JSON, media_type_of
 
-FORMS_OF_ANSWER = (JSON, BYTES)
+RESPONSE_TYPES = (JSON, BYTES)
 
 
 class Evidence(BaseModel):
@@ -23,7 +23,7 @@ class Evidence(BaseModel):
     pixels: list[float] = Field(description="what each of the 784 pixels added to the logit")
 
 
-class Answer(BaseModel):
+class PredictionResponse(BaseModel):
     """The digit that each image shows, in the order of the images."""
 
     model: str = Field(description="tag of the version that computed the answer")
@@ -33,20 +33,20 @@ class Answer(BaseModel):
     evidence: list[Evidence] | None = Field(default=None, description="with ?explain=true, for each image")
 
 
-class Error(BaseModel):
+class ErrorResponse(BaseModel):
     """Every error."""
 
     error: str = Field(description="what came, what was expected, how to fix it")
 
 
 def answer_type(accept: str) -> str:
-    """Return the media type to answer with: that of `FORMS_OF_ANSWER` which `accept` likes best; JSON if it knows none."""
+    """Return the media type to answer with: that of `RESPONSE_TYPES` which `accept` likes best; JSON if it knows none."""
     if accept in ("", "*/*"):
         return JSON
     best, best_quality = JSON, 0.0
     for choice in accept.split(","):
         media_type, quality = media_type_of(choice), _quality(choice)
-        if media_type in FORMS_OF_ANSWER and quality > best_quality:
+        if media_type in RESPONSE_TYPES and quality > best_quality:
             best, best_quality = media_type, quality
     return best
 
@@ -84,7 +84,7 @@ def encode_json(
     hint: str | None,
     explanation: Explanation | None = None,
 ) -> bytes:
-    """Return the JSON of an `Answer` for digits of shape (N,) and probabilities of shape (N, 10)."""
+    """Return the JSON of a `PredictionResponse` for digits of shape (N,) and probabilities of shape (N, 10)."""
     answer: dict[str, Any] = {"model": tag, "digits": digits, "probabilities": probabilities}
     if hint:
         answer["hint"] = hint
@@ -104,5 +104,5 @@ def encode_bytes(probabilities: NDArray[np.float32]) -> bytes:
 
 
 def encode_error(sentence: str) -> bytes:
-    """Return the JSON of an `Error`."""
+    """Return the JSON of an `ErrorResponse`."""
     return orjson.dumps({"error": sentence})

@@ -34,14 +34,14 @@ def read_json(body: bytes, max_images: int) -> NDArray[np.float64]:
     """Read `{"images": [image, …]}` into float64 (N, 784) or (N, 28, 28); values are not checked.
 
     Raises:
-        Refusal: 413, before anything is parsed, for more numbers than `max_images` images have.
+        ApiError: 413, before anything is parsed, for more numbers than `max_images` images have.
         ValueError: it is something else; the message names the image and, in a body of up to 1 MiB, the pixel.
     """
     _refuse_too_many_numbers(body, max_images)
-    images, flaw = _parsed(body)
+    images, error = _parsed(body)
     if images is not None and (pixels := _proved(images, body)) is not None:
         return pixels
-    return read_strictly(body) if len(body) <= MAX_STRICT_BYTES else _refuse_large(images, flaw)
+    return read_strictly(body) if len(body) <= MAX_STRICT_BYTES else _refuse_large(images, error)
 
 
 def _refuse_too_many_numbers(body: bytes, max_images: int) -> None:
@@ -136,14 +136,14 @@ def _skeleton(text: bytes) -> bytes:
     return text.translate(None, _NUMBERS_AND_BLANKS)
 
 
-def _refuse_large(images: simdjson.Array | None, flaw: Exception | None) -> NoReturn:
+def _refuse_large(images: simdjson.Array | None, error: Exception | None) -> NoReturn:
     """Name the first image that is not one, without an object for each number.
 
     Raises:
         ValueError: always.
     """
-    if flaw is not None:
-        reason = str(flaw).partition(":")[0]
+    if error is not None:
+        reason = str(error).partition(":")[0]
         raise ValueError(f"the body is not JSON, or has a number that is not finite ({reason}); {EXPECTED}.")
     if images is not None:
         is_square = isinstance(images[0], simdjson.Array) and len(images[0]) == _ROWS

@@ -13,7 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from models.digits import EXPECTED, IMAGE_SHAPE, NUM_PIXELS, check_images
-from service.errors import Refusal, too_many_images
+from service.errors import ApiError, too_many_images
 from service.images.normalisation import read_picture
 from service.protocols.json_fast import read_json
 
@@ -34,29 +34,29 @@ IsWanted = Callable[[], bool]
 Reader = Callable[[bytes, str, int, IsWanted], NDArray[Any]]
 """Takes a body, its whole Content-Type and how many images it may have; returns an array that is checked by the caller.
 
-Raises ValueError or Refusal with a sentence.
+Raises ValueError or ApiError with a sentence.
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class RequestFormat:
     """How bodies of one media type are read. `is_slow`: in a thread, since it may take longer than others should wait."""
 
     read: Reader
     is_slow: bool = False
 
 
-def form_of(content_type: str) -> Form:
+def request_format(content_type: str) -> RequestFormat:
     """Return how bodies of `content_type` are read, whatever its parameters.
 
     Raises:
-        Refusal: 415.
+        ApiError: 415.
     """
     media_type = media_type_of(content_type)
-    if media_type not in FORMS:
+    if media_type not in REQUEST_FORMATS:
         came = f"Content-Type is {media_type[:80]}" if media_type else "the request has no Content-Type"
-        raise Refusal(415, "media_type", f"{came}; send one of: {', '.join(FORMS)}.")
-    return FORMS[media_type]
+        raise ApiError(415, "media_type", f"{came}; send one of: {', '.join(REQUEST_FORMATS)}.")
+    return REQUEST_FORMATS[media_type]
 
 
 def media_type_of(header: str) -> str:
@@ -64,11 +64,11 @@ def media_type_of(header: str) -> str:
     return header.partition(";")[0].strip().lower()
 
 
-def decode(form: Form, body: bytes, content_type: str, max_images: int, is_wanted: IsWanted) -> NDArray[np.float32]:
+def decode(form: RequestFormat, body: bytes, content_type: str, max_images: int, is_wanted: IsWanted) -> NDArray[np.float32]:
     """Return the images in `body` as checked float32 pixels of shape (N, 784).
 
     Raises:
-        Refusal: 400 for a body that is not what it should be, 413 for more than `max_images`.
+        ApiError: 400 for a body that is not what it should be, 413 for more than `max_images`.
     """
     try:
         images = form.read(body, content_type, max_images, is_wanted)
@@ -76,7 +76,7 @@ def decode(form: Form, body: bytes, content_type: str, max_images: int, is_wante
             raise too_many_images(f"{len(images):,} images", max_images)
         return check_images(images)
     except ValueError as error:
-        raise Refusal(400, "malformed", str(error)) from None
+        raise ApiError(400, "malformed", str(error)) from None
 
 
 def _read_json(body: bytes, content_type: str, max_images: int, is_wanted: IsWanted) -> NDArray[np.float64]:
@@ -129,7 +129,9 @@ def _read_multipart(body: bytes, content_type: str, max_images: int, is_wanted: 
     pictures = []
     for index, part in enumerate(parts):
         if not is_wanted():
-            raise Refusal(504, "deadline", f"{index} of {len(parts)} pictures were read in time; send fewer at a time.")
+            raise ApiError(
+                504, "deadline_exceeded", f"{index} of {len(parts)} pictures were read in time; send fewer at a time."
+            )
         try:
             pictures.append(read_picture(part))
         except ValueError as error:
@@ -169,13 +171,13 @@ def _parts(body: bytes, content_type: str, max_parts: int) -> list[memoryview]:
 
 
 # The first is the one that examples use.
-FORMS: Mapping[str, Form] = MappingProxyType(
+REQUEST_FORMATS: Mapping[str, RequestFormat] = MappingProxyType(
     {
-        JSON: Form(_read_json),
-        BYTES: Form(_read_bytes),
-        NPY: Form(_read_npy),
-        PNG: Form(_read_picture, is_slow=True),
-        JPEG: Form(_read_picture, is_slow=True),
-        MULTIPART: Form(_read_multipart, is_slow=True),
+        JSON: RequestFormat(_read_json),
+        BYTES: RequestFormat(_read_bytes),
+        NPY: RequestFormat(_read_npy),
+        PNG: RequestFormat(_read_picture, is_slow=True),
+        JPEG: RequestFormat(_read_picture, is_slow=True),
+        MULTIPART: RequestFormat(_read_multipart, is_slow=True),
     }
 )

@@ -45,7 +45,7 @@ def counted() -> dict[str, str]:
         "answered": 'sum(digit_classifier_requests_total{route="/predict", status="200"})',
         "refused": 'sum(digit_classifier_requests_total{route="/predict", status="400"})',
         "images": "sum(digit_classifier_images_total)",
-        "sevens": 'sum(digit_classifier_answers_total{digit="7"})',
+        "sevens": 'sum(digit_classifier_predictions_total{digit="7"})',
     }
 
 

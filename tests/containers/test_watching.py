@@ -40,7 +40,7 @@ def at_work(stack: Stack) -> Stack:
             assert stack.predict(b"[]").status_code == 400
             time.sleep(0.5)
         wait_until(
-            lambda: len(stack.query("digit_classifier:answer_share:rate1h")) == NUM_CLASSES, 30, "the rules are evaluated"
+            lambda: len(stack.query("digit_classifier:prediction_share:rate1h")) == NUM_CLASSES, 30, "the rules are evaluated"
         )
     return stack
 
@@ -55,7 +55,7 @@ def test_a_panels_query_returns_data(at_work: Stack, title: str, query: str) -> 
 def test_every_record_has_a_value_except_the_one_that_needs_a_yesterday(at_work: Stack) -> None:
     records = {rule["record"] for group in RULES["groups"] for rule in group["rules"] if "record" in rule}
     empty = {record for record in records if not at_work.query(record)}
-    assert empty <= {"digit_classifier:answer_shift"}
+    assert empty <= {"digit_classifier:prediction_shift"}
 
 
 def test_the_alerts_are_loaded_and_none_of_ours_fires(at_work: Stack) -> None:
@@ -67,5 +67,5 @@ def test_the_alerts_are_loaded_and_none_of_ours_fires(at_work: Stack) -> None:
 
 def test_the_panels_show_what_was_asked(at_work: Stack) -> None:
     assert at_work.value("digit_classifier:ready_replicas") >= 1
-    shares = at_work.query("digit_classifier:answer_share:rate1h")
+    shares = at_work.query("digit_classifier:prediction_share:rate1h")
     assert max(shares, key=lambda share: share[1])[0]["digit"] == "7"

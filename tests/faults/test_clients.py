@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 SLOW, SILENT = 500, 500
 LEAVERS = 100  # of each kind
-REQUEST_SECONDS = 3
+REQUEST_TIMEOUT_SECONDS = 3
 SHELL_LIMIT = 1024
 
 
@@ -107,7 +107,7 @@ def a_shells_limit_of_open_files() -> Iterator[None]:
 def impatient(home: Path) -> Iterator[Server]:
     with contextlib.ExitStack() as until_the_end:
         with a_shells_limit_of_open_files():
-            server = until_the_end.enter_context(serving(home, REQUEST_SECONDS=str(REQUEST_SECONDS)))
+            server = until_the_end.enter_context(serving(home, REQUEST_TIMEOUT_SECONDS=str(REQUEST_TIMEOUT_SECONDS)))
         yield server
 
 
@@ -122,7 +122,7 @@ def test_a_thousand_idlers_leave_others_half_their_throughput_and_the_service_no
             began = time.monotonic()
             time.sleep(2)
             quiet.append((began, time.monotonic()))
-            dawdlers, most, while_idle = idle_for(impatient, 2 * REQUEST_SECONDS)
+            dawdlers, most, while_idle = idle_for(impatient, 2 * REQUEST_TIMEOUT_SECONDS)
             begun, answers = begun + dawdlers.begun, answers + dawdlers.answers
             loud.append(while_idle)
             until_counted(impatient, begun, "408", "499")
@@ -143,7 +143,7 @@ def test_clients_that_leave_are_counted_and_leave_nothing_behind(home: Path, mni
     body = json.dumps({"images": mnist.test.images[:512].tolist()}).encode()
     request = head(len(body), JSON) + body
     held = []
-    with serving(home, QUEUE_BYTES=str(2**30)) as server:  # room for all of them, so that none is refused
+    with serving(home, MAX_PENDING_BODY_BYTES=str(2**30)) as server:  # room for all of them, so that none is refused
         for turn in range(1, 4):
             for sent in (len(request) // 2, len(request)) * LEAVERS:  # in the middle of sending, in the middle of waiting
                 with server.connect(10) as connection:

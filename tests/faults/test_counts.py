@@ -56,7 +56,7 @@ def test_metrics_equal_the_clients_own_tally_and_after_a_kill_all_but_what_was_i
     versions = home / "models" / MODEL_NAME
     requests = requests_of(mnist.test.images)
     copy_version(versions, (versions / "latest").read_text(), "next")
-    with serving(home, WORKERS="2", RELOAD_SECONDS="0.2") as server:
+    with serving(home, WORKERS="2", MODEL_POLL_SECONDS="0.2") as server:
         until(lambda: starts(server) == 2)
         with loaded(server, requests, CLIENTS, pause=0.001) as load:
             leave(server, requests[0])

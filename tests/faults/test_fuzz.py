@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 from PIL import Image
 
 from service.http.connections import MAX_HEAD_BYTES
-from service.protocols.media_types import BYTES, FORMS, JPEG, JSON, MULTIPART, NPY, PNG
+from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG, REQUEST_FORMATS
 from tests.conftest import ROOT
 from tests.support.raw import Answer, Connection, chunked
 from tests.support.serving import Server
@@ -65,7 +65,7 @@ BODIES = {
     MULTIPART: [form_of(SEVEN_PNG), form_of(SEVEN_PNG, picture("L", "jpeg")), form_of(), form_of(b"", b"x")],
 }
 CONTENT_TYPES = [
-    *(f"{each}; boundary=frontier" if each == MULTIPART else each for each in FORMS),
+    *(f"{each}; boundary=frontier" if each == MULTIPART else each for each in REQUEST_FORMATS),
     *("application/json; charset=latin-1", "APPLICATION/JSON", MULTIPART, f"{MULTIPART}; boundary=", f"{PNG}, {JSON}", ""),
     *("text/plain", "application/vnd.bentoml+pickle", "application/x-www-form-urlencoded", "/", ";" * 500, "\xff\xfe"),
 ]

@@ -26,7 +26,7 @@ SECONDS = 1.5
 def small(reading_home: Path) -> Iterator[Server]:
     """Return a service with low limits."""
     with serving(
-        reading_home, MAX_BODY_BYTES=str(MAX_BYTES), MAX_IMAGES=str(MAX_IMAGES), REQUEST_SECONDS=str(SECONDS)
+        reading_home, MAX_BODY_BYTES=str(MAX_BYTES), MAX_IMAGES=str(MAX_IMAGES), REQUEST_TIMEOUT_SECONDS=str(SECONDS)
     ) as server:
         yield server
 

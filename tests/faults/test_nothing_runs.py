@@ -13,7 +13,7 @@ import pytest
 
 from models.card import CARD_FILE, GOLDEN_FILE, KERAS_FILE, LITERT_FILE, WEIGHTS_FILE
 from models.digits import MODEL_NAME
-from service.inference.model_repository import Catalog, CatalogError, find_version
+from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG
 from tests.conftest import run_training
 from tests.faults.test_fuzz import form_of, npy
@@ -75,9 +75,9 @@ def test_a_pickle_inside_of_another_form_is_refused(server: Server, canary: Cana
         assert not canary.file.exists()
 
 
-def refused(tag: str = LATEST) -> CatalogError:
-    with pytest.raises(CatalogError) as error:
-        Catalog(tag, "cpu").load()
+def refused(tag: str = LATEST) -> ModelLoadError:
+    with pytest.raises(ModelLoadError) as error:
+        ModelRepository(tag, "cpu").load()
     return error.value
 
 
@@ -87,9 +87,9 @@ def test_a_pickle_among_the_published_arrays_is_refused(published_store: Path, c
     with np.load(folder / name) as file:
         arrays = dict(file) | {key: np.array([canary], object)}
     np.savez(folder / name, allow_pickle=True, **arrays)
-    assert refused().flaw == "changed"
+    assert refused().reason == "changed"
     reseal(folder)
-    assert refused().flaw == "shape"
+    assert refused().reason == "shape"
     assert not canary.file.exists()
 
 
@@ -98,9 +98,9 @@ def test_neither_service_nor_store_runs_what_is_in_a_keras_file(published_store:
     sing = keras.layers.Lambda(eval(f"lambda pixels: (open({str(canary.file)!r}, 'w'), pixels)[1]"), output_shape=(784,))
     keras.Sequential([keras.Input((784,)), sing, keras.layers.Dense(10)]).save(folder / KERAS_FILE)
     canary.file.unlink(missing_ok=True)  # Keras has called it once to see its shape
-    assert refused().flaw == "changed"
+    assert refused().reason == "changed"
     reseal(folder)
-    assert Catalog(LATEST, "cpu").load().card.version == folder.name
+    assert ModelRepository(LATEST, "cpu").load().card.version == folder.name
     with pytest.raises(ValueError, match="safe_mode"):
         keras.saving.load_model(folder / KERAS_FILE, compile=False)
     assert not canary.file.exists()
@@ -111,12 +111,12 @@ def test_neither_service_nor_store_runs_what_is_in_a_keras_file(published_store:
 def test_custom_objects_and_descriptions_that_are_code_do_not_run(published_store: Path, canary: Canary) -> None:
     folder, _ = find_version(LATEST)
     (folder / "custom_objects.pkl").write_bytes(pickle.dumps({"a": canary}))
-    assert refused().flaw == "changed"
+    assert refused().reason == "changed"
     reseal(folder)
-    assert Catalog(LATEST, "cpu").load().card.version == folder.name
+    assert ModelRepository(LATEST, "cpu").load().card.version == folder.name
     description = (folder / "model.yaml").read_text()
     (folder / "model.yaml").write_text(f"{description}\nx: !!python/object/apply:builtins.open ['{canary.file}', 'w']\n")
-    assert refused().flaw == "incomplete"
+    assert refused().reason == "incomplete"
     assert not canary.file.exists()
 
 
@@ -134,7 +134,7 @@ CARDS = {
 def test_a_card_that_is_none_is_refused(published_store: Path, card: str) -> None:
     folder, _ = find_version(LATEST)
     (folder / CARD_FILE).write_bytes(CARDS[card])
-    assert refused().flaw == "incomplete"
+    assert refused().reason == "incomplete"
 
 
 def test_a_card_that_names_files_elsewhere_is_refused(published_store: Path, tmp_path: Path) -> None:
@@ -142,7 +142,7 @@ def test_a_card_that_names_files_elsewhere_is_refused(published_store: Path, tmp
     (tmp_path / "elsewhere").write_text("x")
     for name in ("../../../elsewhere", str(tmp_path / "elsewhere")):
         (folder / CARD_FILE).write_text(card.model_copy(update={"sha256": card.sha256 | {name: "0"}}).model_dump_json())
-        assert refused().flaw == "changed"
+        assert refused().reason == "changed"
 
 
 def with_a_custom_operation(graph: bytes) -> bytes:
@@ -171,17 +171,17 @@ GRAPHS: dict[str, Callable[[bytes], bytes]] = {
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("graph", GRAPHS)
 def test_a_graph_that_is_none_is_refused_and_the_served_one_stays(published_store: Path, graph: str) -> None:
-    catalog = Catalog(LATEST, "cpu")
-    served = catalog.load()
+    repository = ModelRepository(LATEST, "cpu")
+    served = repository.load()
     folder = copy_version(published_store, served.card.version, "hostile")
     (folder / LITERT_FILE).write_bytes(GRAPHS[graph]((folder / LITERT_FILE).read_bytes()))
     reseal(folder)
     make_latest(published_store, "hostile")
-    asyncio.run(catalog.look())
-    assert catalog.served is served
+    asyncio.run(repository.look())
+    assert repository.served is served
     error = refused()
     print(f"{graph}: {str(error)[:160]}")
-    assert error.flaw == "fault"
+    assert error.reason == "internal"
 
 
 def test_the_commands_read_a_hostile_store_as_data(home: Path, canary: Canary) -> None:

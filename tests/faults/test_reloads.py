@@ -72,7 +72,7 @@ def test_a_hundred_reloads_under_load_fail_no_request_and_mix_no_answer(
     quiet: list[tuple[float, float]] = []
     held: list[tuple[int, int, int]] = []
     with (
-        serving(versions.parent.parent, RELOAD_SECONDS="0.2") as server,
+        serving(versions.parent.parent, MODEL_POLL_SECONDS="0.2") as server,
         loaded(server, [request_of(each) for each in images], connections=4, pause=0.002) as load,
     ):
         for cycle in range(CYCLES):

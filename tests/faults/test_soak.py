@@ -115,7 +115,7 @@ def grown_kib(held: list[Held]) -> float:
 
 
 def test_three_minutes_of_everything_leave_memory_files_and_threads_constant(home: Path, mnist: Mnist) -> None:
-    with serving(home, REQUEST_SECONDS="5") as server:
+    with serving(home, REQUEST_TIMEOUT_SECONDS="5") as server:
         held = soak(server, mnist.test.images, SECONDS)
     assert grown_kib(held) <= ALLOWED_KIB
     files, threads = thirds(held, 1), thirds(held, 2)

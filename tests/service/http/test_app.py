@@ -11,10 +11,10 @@ import httpx
 import pytest
 
 from models.digits import MODEL_NAME
-from service.http.app import Door
+from service.http.app import App
 from service.inference.batcher import Batcher
-from service.inference.model_repository import Catalog
-from service.process.shutdown import Drain
+from service.inference.model_repository import ModelRepository
+from service.process.shutdown import Shutdown
 from service.settings import Settings
 from tests.conftest import ROOT
 from tests.service.observability.test_metrics import scrape, value
@@ -27,7 +27,7 @@ async def bentoml_application(scope, receive, send) -> None:
     raise AssertionError("the door leaves this to BentoML's application")
 
 
-def ask(door: Door, method: str, path: str, **request) -> httpx.Response:
+def ask(door: App, method: str, path: str, **request) -> httpx.Response:
     async def send() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://door") as client:
             return await client.request(method, path, **request)
@@ -38,14 +38,14 @@ def ask(door: Door, method: str, path: str, **request) -> httpx.Response:
 def test_a_fault_is_a_500_without_a_traceback_and_the_log_has_it(
     published_store: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    catalog = Catalog(f"{MODEL_NAME}:latest", "cpu")
-    door = Door(bentoml_application, catalog, Batcher(1024, 8192), Settings(), Drain(0))
+    repository = ModelRepository(f"{MODEL_NAME}:latest", "cpu")
+    door = App(bentoml_application, repository, Batcher(1024, 8192), Settings(), Shutdown(0))
     headers = {"content-type": "application/json"}
     answer = ask(door, "POST", "/predict", content=SEVEN, headers=headers)  # nothing is loaded yet: a fault of ours
     assert (answer.status_code, list(answer.json())) == (500, ["error"])
     assert "Traceback" not in answer.text
     assert "load() comes before the first request" in caplog.text
-    catalog.load()
+    repository.load()
     assert ask(door, "POST", "/predict", content=SEVEN, headers=headers).json()["digits"] == [7]
 
 
@@ -64,7 +64,7 @@ def answer_on(connection: socket.socket) -> tuple[int, dict[str, str]]:
 
 
 def test_a_body_that_does_not_come_in_time_is_a_408(home: Path) -> None:
-    with serving(home, REQUEST_SECONDS="0.5") as server, partial_request(server, SEVEN[:100], len(SEVEN)) as connection:
+    with serving(home, REQUEST_TIMEOUT_SECONDS="0.5") as server, partial_request(server, SEVEN[:100], len(SEVEN)) as connection:
         status, body = answer_on(connection)
         assert status == 408
         assert "the body was not complete after 0.5 s" in body["error"]

@@ -1,4 +1,4 @@
-"""Keys, and the other things that a stranger on the network meets."""
+"""ApiKeyAuth, and the other things that a stranger on the network meets."""
 
 import gzip
 import os
@@ -58,7 +58,7 @@ def test_probes_need_no_key(guarded: Server, path: str) -> None:
 
 
 def test_metrics_can_be_opened(home) -> None:
-    with serving(home, API_KEYS=KEYS[0], OPEN_METRICS="true") as server:
+    with serving(home, API_KEYS=KEYS[0], PUBLIC_METRICS="true") as server:
         assert (get(server, "/metrics").status_code, get(server, "/model").status_code) == (200, 401)
 
 

@@ -9,7 +9,7 @@ from typing import cast
 import pytest
 import uvloop
 
-from service.http.connections import accept_all_that_wait
+from service.http.connections import accept_all_pending
 
 CLIENTS = 300
 MAX_TURNS = 10_000
@@ -49,7 +49,7 @@ async def turns_until_all_are_met(listening: socket.socket) -> int:
 
 def test_all_who_wait_are_accepted_in_a_few_turns(listening: socket.socket) -> None:
     async def scenario() -> int:
-        accept_all_that_wait(asyncio.get_running_loop())
+        accept_all_pending(asyncio.get_running_loop())
         return await turns_until_all_are_met(listening)
 
     turns = uvloop.run(scenario())
@@ -64,7 +64,7 @@ def test_uvloop_alone_still_takes_a_turn_for_each(listening: socket.socket) -> N
 
 def test_who_comes_after_the_close_is_not_accepted(listening: socket.socket) -> None:
     async def scenario() -> None:
-        accept_all_that_wait(asyncio.get_running_loop())
+        accept_all_pending(asyncio.get_running_loop())
         Greeting.met = 0
         server = await asyncio.get_running_loop().create_server(Greeting, sock=listening, backlog=10)
         server.close()

@@ -40,7 +40,7 @@ def is_cut(connection: socket.socket) -> bool:
 
 @pytest.fixture(scope="module")
 def impatient(reading_home: Path) -> Iterator[Server]:
-    with serving(reading_home, REQUEST_SECONDS=str(PATIENCE_SECONDS), MAX_BODY_BYTES=str(MIB)) as server:
+    with serving(reading_home, REQUEST_TIMEOUT_SECONDS=str(PATIENCE_SECONDS), MAX_BODY_BYTES=str(MIB)) as server:
         yield server
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from models.card import ModelCard
-from service.protocols.media_types import FORMS
+from service.protocols.media_types import REQUEST_FORMATS
 from tests.conftest import ROOT
 from tests.support.serving import Server
 
@@ -49,10 +49,10 @@ def test_the_document_lists_every_route_and_no_other(server: Server) -> None:
 def test_the_document_says_what_predict_takes_and_answers(server: Server) -> None:
     document = httpx.get(f"{server.url}/docs.json").json()
     predict = document["paths"]["/predict"]["post"]
-    assert list(predict["requestBody"]["content"]) == list(FORMS)
+    assert list(predict["requestBody"]["content"]) == list(REQUEST_FORMATS)
     assert {"200", "400", "408", "413", "415", "429", "504"} <= predict["responses"].keys()
     answer = httpx.post(f"{server.url}/predict", json=json.loads((ROOT / "examples/seven.json").read_text())).json()
-    described = document["components"]["schemas"]["Answer"]
+    described = document["components"]["schemas"]["PredictionResponse"]
     assert set(described["required"]) <= answer.keys() <= described["properties"].keys()
 
 
@@ -64,8 +64,8 @@ def test_the_document_holds_what_bentomls_own_says_of_predict(server: Server, tm
     document = httpx.get(f"{server.url}/docs.json").json()
     ours = document["paths"]["/predict"]["post"]
     answer, described = theirs["responses"]["200"]["content"]["application/json"]["schema"], document["components"]["schemas"]
-    assert answer["properties"].keys() == described["Answer"]["properties"].keys()
-    assert answer["required"] == described["Answer"]["required"]
+    assert answer["properties"].keys() == described["PredictionResponse"]["properties"].keys()
+    assert answer["required"] == described["PredictionResponse"]["required"]
     assert theirs["requestBody"]["content"].keys() <= ours["requestBody"]["content"].keys()
     # BentoML says 404 of every API; here it is for what is not a route.
     assert theirs["responses"].keys() - {"404"} <= ours["responses"].keys()
@@ -75,7 +75,7 @@ def test_bentomls_schema_declares_what_the_door_answers(server: Server) -> None:
     (predict,) = httpx.get(f"{server.url}/schema.json").json()["routes"]
     assert (predict["route"], list(predict["input"]["properties"])) == ("/predict", ["images"])
     document = httpx.get(f"{server.url}/docs.json").json()
-    assert predict["output"]["properties"].keys() == document["components"]["schemas"]["Answer"]["properties"].keys()
+    assert predict["output"]["properties"].keys() == document["components"]["schemas"]["PredictionResponse"]["properties"].keys()
 
 
 def test_the_page_asks_nothing_of_other_hosts(server: Server) -> None:

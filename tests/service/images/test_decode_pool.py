@@ -5,12 +5,12 @@ import threading
 
 import pytest
 
-from service.images.decode_pool import SlowLane
+from service.images.decode_pool import DecodePool
 
 
 def test_it_returns_what_the_work_returns_and_raises_what_it_raises() -> None:
     async def scenario() -> None:
-        lane = SlowLane(1)
+        lane = DecodePool(1)
         assert await lane.run(divmod, 7, 2) == (3, 1)
         with pytest.raises(ZeroDivisionError):
             await lane.run(divmod, 7, 0)
@@ -22,7 +22,7 @@ def test_it_is_full_while_someone_has_waited_for_too_long() -> None:
     go_on = threading.Event()
 
     async def scenario() -> None:
-        lane = SlowLane(0.2)
+        lane = DecodePool(0.2)
         first = [asyncio.create_task(lane.run(go_on.wait, 30)) for _ in range(4)]
         await asyncio.sleep(0.5)
         assert not lane.is_full()  # all four have begun
@@ -42,7 +42,7 @@ def test_who_leaves_while_waiting_makes_it_no_fuller() -> None:
     go_on = threading.Event()
 
     async def scenario() -> None:
-        lane = SlowLane(0.05)
+        lane = DecodePool(0.05)
         first = [asyncio.create_task(lane.run(go_on.wait, 30)) for _ in range(4)]
         await asyncio.sleep(0)
         leaving = asyncio.create_task(lane.run(int))

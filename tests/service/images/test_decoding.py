@@ -18,7 +18,7 @@ from PIL import Image
 from service.images.decoding import MAX_DECODED_BYTES, MAX_HEAD_BYTES, SMALL_DECODED_BYTES, greyscale
 from service.images.normalisation import read_picture
 from service.process.memory import limit_arenas
-from service.protocols.media_types import JPEG, MULTIPART, PNG, decode, form_of
+from service.protocols.media_types import JPEG, MULTIPART, PNG, decode, request_format
 from tests.service.images.test_normalisation import ORIENTATION, Pixels, chunk, encoded, header_alone, with_chunks
 from tests.support.serving import ROOT, Server
 
@@ -208,7 +208,7 @@ def test_a_large_body_is_read_without_a_copy_of_it(seven: Pixels) -> None:
     film = encoded(seven, "JPEG") + bytes(8 * MIB)
     both = form([long, film])
     tracemalloc.start()
-    assert decode(form_of(MULTIPART), both, f"{MULTIPART}; boundary=x", 2, lambda: True).any()
+    assert decode(request_format(MULTIPART), both, f"{MULTIPART}; boundary=x", 2, lambda: True).any()
     assert tracemalloc.get_traced_memory()[1] < MIB
     tracemalloc.stop()
 

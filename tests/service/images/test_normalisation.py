@@ -75,7 +75,7 @@ def transparent(digit: Pixels, random: np.random.Generator, ink: tuple[int, int,
     return picture
 
 
-FORMS: dict[str, tuple[Callable[[Pixels, np.random.Generator], bytes], float]] = {
+REQUEST_FORMATS: dict[str, tuple[Callable[[Pixels, np.random.Generator], bytes], float]] = {
     "as it is": (lambda digit, random: encoded(digit), 0.01),
     "inverted": (lambda digit, random: encoded(255 - digit), 0.01),
     "drawn large": (lambda digit, random: encoded(drawn(digit, random)), 0.02),
@@ -95,10 +95,10 @@ def accuracy(graph: Graph, images: Pixels, labels: Pixels) -> float:
     return float((graph(images.reshape(-1, 784).astype(np.float32)).argmax(axis=1) == labels).mean())
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", REQUEST_FORMATS)
 def test_a_digit_is_recognised_in_whatever_form_it_comes(graph, mnist: Mnist, form: str) -> None:
     digits, labels, random = mnist.test.images[:300], mnist.test.labels[:300], np.random.default_rng(0)
-    encode, loss = FORMS[form]
+    encode, loss = REQUEST_FORMATS[form]
     images = np.stack([read_picture(encode(digit.reshape(28, 28), random)) for digit in digits])
     assert (images.shape, images.dtype) == ((300, 28, 28), np.uint8)
     assert accuracy(graph, images, labels) >= accuracy(graph, digits, labels) - loss

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from models.engine import Engine
-from service.inference.batcher import Batcher, Computed, DeadlineError, QueueFullError
+from service.inference.batcher import Batcher, DeadlineError, Prediction, QueueFullError
 
 SECONDS = 30
 
@@ -50,7 +50,7 @@ class Recorder:
         return probabilities
 
 
-def numbers_of(computed: Computed) -> list[int]:
+def numbers_of(computed: Prediction) -> list[int]:
     return computed.probabilities[:, 3].astype(int).tolist()
 
 
@@ -172,7 +172,7 @@ def test_a_fault_of_the_engine_fails_its_batch_and_no_other() -> None:
         answers = await asyncio.gather(
             *(batcher.submit(recorder.engine, images(*each), SECONDS) for each in asked), return_exceptions=True
         )
-        assert [type(answer) for answer in answers] == [AssertionError, AssertionError, Computed]
+        assert [type(answer) for answer in answers] == [AssertionError, AssertionError, Prediction]
         assert numbers_of(await batcher.submit(recorder.engine, images(4), SECONDS)) == [4]
 
     run(scenario)
@@ -290,14 +290,14 @@ def test_a_million_images_in_requests_of_any_size_are_never_mixed_up() -> None:
     assert any(len(batch) > 1 for batch in recorder.batches)
 
 
-async def come(batcher: Batcher, recorder: Recorder, number: int, seconds: float = SECONDS) -> Computed:
+async def come(batcher: Batcher, recorder: Recorder, number: int, seconds: float = SECONDS) -> Prediction:
     """Ask for one image as an endpoint does: wait for room, and only then make an array of the body."""
     if not batcher.has_room():
         await batcher.wait_for_room(1, seconds)
     return await batcher.submit(recorder.engine, images(number), SECONDS)
 
 
-async def fill(batcher: Batcher, recorder: Recorder) -> list[asyncio.Task[Computed]]:
+async def fill(batcher: Batcher, recorder: Recorder) -> list[asyncio.Task[Prediction]]:
     """Let the engine work and a whole batch, of two images, wait behind that."""
     tasks = [asyncio.create_task(come(batcher, recorder, 1)), asyncio.create_task(come(batcher, recorder, 2))]
     await asyncio.wrap_future(recorder.running)
@@ -327,7 +327,7 @@ def test_one_that_was_let_in_and_submits_nothing_makes_room_for_the_next() -> No
 
     async def come_with_a_bad_body(batcher: Batcher) -> None:
         await batcher.wait_for_room(2, SECONDS)
-        batcher.let_in()
+        batcher.admit()
 
     async def scenario() -> None:
         batcher = Batcher(2, 4)

@@ -11,7 +11,7 @@ import pytest
 
 from models.card import CARD_FILE, GOLDEN_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard, sha256_of_files
 from models.digits import MODEL_NAME
-from service.inference.model_repository import Catalog, CatalogError, find_version
+from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
 from tests.conftest import ROOT, run_training
 from tests.service.conftest import copy_version, make_latest
 from tests.service.observability.test_metrics import scrape, value
@@ -29,9 +29,9 @@ def reseal(folder: Path) -> None:
 
 
 def test_a_whole_version_is_loaded_proved_and_served(published_store: Path) -> None:
-    catalog = Catalog(LATEST, "cpu")
-    version = catalog.load()
-    assert catalog.served is version
+    repository = ModelRepository(LATEST, "cpu")
+    version = repository.load()
+    assert repository.served is version
     assert version.card == ModelCard.read(published_store / version.card.version)
 
 
@@ -42,32 +42,32 @@ def test_a_version_that_answers_its_golden_digits_otherwise_is_refused(published
     arrays["probabilities"][63, 3] += 2e-5
     np.savez_compressed(folder / GOLDEN_FILE, **arrays)
     reseal(folder)
-    with pytest.raises(CatalogError, match=r"golden digits up to [12]\.\de-05 away .* at most 3e-06"):
-        Catalog(LATEST, "cpu").load()
+    with pytest.raises(ModelLoadError, match=r"golden digits up to [12]\.\de-05 away .* at most 3e-06"):
+        ModelRepository(LATEST, "cpu").load()
 
 
 def test_golden_digits_that_are_a_pickle_are_not_loaded(published_store: Path) -> None:
     folder, _ = find_version(LATEST)
     np.savez_compressed(folder / GOLDEN_FILE, images=np.array([{}], object), probabilities=np.zeros((1, 10)))
     reseal(folder)
-    with pytest.raises(CatalogError, match=GOLDEN_FILE):
-        Catalog(LATEST, "cpu").load()
+    with pytest.raises(ModelLoadError, match=GOLDEN_FILE):
+        ModelRepository(LATEST, "cpu").load()
 
 
 def test_a_half_written_version_is_refused(published_store: Path) -> None:
     folder, _ = find_version(LATEST)
     (folder / CARD_FILE).unlink()
-    with pytest.raises(CatalogError, match=r"has no card\.json: it was not published whole"):
+    with pytest.raises(ModelLoadError, match=r"has no card\.json: it was not published whole"):
         find_version(LATEST)
 
 
 def test_a_version_that_is_not_there_is_named(published_store: Path) -> None:
-    with pytest.raises(CatalogError, match=f"{MODEL_NAME}:gone is not in the BentoML store"):
+    with pytest.raises(ModelLoadError, match=f"{MODEL_NAME}:gone is not in the BentoML store"):
         find_version(f"{MODEL_NAME}:gone")
 
 
 def test_an_empty_store_says_how_to_fill_it(versions_folder: Path) -> None:
-    with pytest.raises(CatalogError, match="make train"):
+    with pytest.raises(ModelLoadError, match="make train"):
         find_version(LATEST)
 
 
@@ -112,59 +112,59 @@ FLAWS = {
     not_described: "incomplete",
     of_another_version: "incomplete",
     corrupt: "changed",
-    truncated: "fault",
+    truncated: "internal",
     of_another_shape: "shape",
     of_another_mind: "golden",
 }
 
 
-@pytest.mark.parametrize(("spoil", "flaw"), FLAWS.items(), ids=[spoil.__name__ for spoil in FLAWS])
+@pytest.mark.parametrize(("spoil", "reason"), FLAWS.items(), ids=[spoil.__name__ for spoil in FLAWS])
 def test_a_new_version_that_is_spoilt_is_refused_once_with_one_line(
-    published_store: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None], flaw: str
+    published_store: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None], reason: str
 ) -> None:
-    catalog = Catalog(LATEST, "cpu")
-    served = catalog.load()
+    repository = ModelRepository(LATEST, "cpu")
+    served = repository.load()
     spoil(copy_version(published_store, served.card.version, "spoilt"))
     make_latest(published_store, "spoilt")
     caplog.clear()
     with caplog.at_level(logging.INFO):
         for _ in range(3):
-            asyncio.run(catalog.look())
-    assert catalog.served is served
+            asyncio.run(repository.look())
+    assert repository.served is served
     (record,) = [record for record in caplog.records if record.name == "service.inference.model_repository"]
     assert record.getMessage().startswith(f"{served.tag} stays: ")
-    with pytest.raises(CatalogError) as error:
-        Catalog(f"{MODEL_NAME}:spoilt", "cpu").load()
-    assert error.value.flaw == flaw
+    with pytest.raises(ModelLoadError) as error:
+        ModelRepository(f"{MODEL_NAME}:spoilt", "cpu").load()
+    assert error.value.reason == reason
 
 
 def test_a_refused_version_is_tried_again_once_it_changes(published_store: Path) -> None:
-    catalog = Catalog(LATEST, "cpu")
-    version = catalog.load().card.version
+    repository = ModelRepository(LATEST, "cpu")
+    version = repository.load().card.version
     folder = copy_version(published_store, version, "late")
     card = (folder / CARD_FILE).read_bytes()
     half_written(folder)
     make_latest(published_store, "late")
-    asyncio.run(catalog.look())
-    assert catalog.served.card.version == version
+    asyncio.run(repository.look())
+    assert repository.served.card.version == version
     (folder / CARD_FILE).write_bytes(card)
-    asyncio.run(catalog.look())
-    assert catalog.served.card.version == "late"
+    asyncio.run(repository.look())
+    assert repository.served.card.version == "late"
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../elsewhere", None])
 def test_a_latest_that_cannot_be_read_changes_nothing_and_is_read_again(published_store: Path, content: bytes | None) -> None:
-    catalog = Catalog(LATEST, "cpu")
-    served = catalog.load()
+    repository = ModelRepository(LATEST, "cpu")
+    served = repository.load()
     copy_version(published_store, served.card.version, "next")
     (published_store / "latest").unlink()
     if content is not None:
         (published_store / "latest").write_bytes(content)
-    asyncio.run(catalog.look())
-    assert catalog.served is served
+    asyncio.run(repository.look())
+    assert repository.served is served
     make_latest(published_store, "next")
-    asyncio.run(catalog.look())
-    assert catalog.served.card.version == "next"
+    asyncio.run(repository.look())
+    assert repository.served.card.version == "next"
 
 
 def model_of(server: Server) -> str:
@@ -190,7 +190,7 @@ def switches_to(server: Server, version: str) -> int:
 def test_a_running_service_follows_a_publication_and_a_rollback_and_refuses_what_is_corrupt(home: Path) -> None:
     versions = home / "models" / MODEL_NAME
     first = (versions / "latest").read_text()
-    with serving(home, RELOAD_SECONDS="0.5", WORKERS="2") as server:
+    with serving(home, MODEL_POLL_SECONDS="0.5", WORKERS="2") as server:
         assert model_of(server) == f"{MODEL_NAME}:{first}"
         assert run_training(home, "--quiet", "--recipe", "sgd", "--epochs", "2", "--force").returncode == 0
         second = (versions / "latest").read_text()
@@ -205,7 +205,7 @@ def test_a_running_service_follows_a_publication_and_a_rollback_and_refuses_what
         until(lambda: server.log.read_text().count("stays: ") == 2)  # once by each worker
         assert {model_of(server) for _ in range(20)} == {f"{MODEL_NAME}:{first}"}
         assert served_versions(server) == [first]
-        assert value(scrape(server), "versions_refused_total", flaw="changed") == 2
+        assert value(scrape(server), "model_load_failures_total", reason="changed") == 2
         time.sleep(1.5)  # looked at again, and not refused again
         assert server.log.read_text().count("stays: ") == 2
 
@@ -213,7 +213,7 @@ def test_a_running_service_follows_a_publication_and_a_rollback_and_refuses_what
 def test_a_pinned_version_stays_whatever_latest_becomes(home: Path) -> None:
     versions = home / "models" / MODEL_NAME
     first = (versions / "latest").read_text()
-    with serving(home, RELOAD_SECONDS="0.1", MODEL=f"{MODEL_NAME}:{first}") as server:
+    with serving(home, MODEL_POLL_SECONDS="0.1", MODEL=f"{MODEL_NAME}:{first}") as server:
         copy_version(versions, first, "next")
         make_latest(versions, "next")
         time.sleep(1.5)
@@ -223,7 +223,7 @@ def test_a_pinned_version_stays_whatever_latest_becomes(home: Path) -> None:
 def test_zero_seconds_turn_the_watch_off(home: Path) -> None:
     versions = home / "models" / MODEL_NAME
     first = (versions / "latest").read_text()
-    with serving(home, RELOAD_SECONDS="0") as server:
+    with serving(home, MODEL_POLL_SECONDS="0") as server:
         copy_version(versions, first, "next")
         make_latest(versions, "next")
         time.sleep(1.5)

@@ -100,7 +100,7 @@ def strange_request(rng: random.Random, server: Server) -> httpx.Request:
 
 def test_ten_thousand_random_paths_methods_types_and_keys_add_no_series_and_leave_the_scrape_quick(home: Path) -> None:
     rng = random.Random(0)
-    with serving(home, API_KEYS=KEY, OPEN_METRICS="true") as server, httpx.Client() as client:
+    with serving(home, API_KEYS=KEY, PUBLIC_METRICS="true") as server, httpx.Client() as client:
         for _ in range(40):  # each kind is met, and the first scrape adds the series of `/metrics` itself
             client.send(strange_request(rng, server))
         scrape(server)

@@ -21,7 +21,7 @@ from models.architectures import build_softmax_classifier
 from models.card import PARITY_TOLERANCE
 from service.images.normalisation import read_picture
 from service.observability.metrics import STAGES
-from service.protocols.media_types import FORMS
+from service.protocols.media_types import REQUEST_FORMATS
 from tests.service.observability.test_metrics import scrape, value
 from tests.support.serving import Server, serving
 from training.data import Mnist
@@ -96,10 +96,10 @@ def test_a_picture_is_answered_as_the_pixels_that_it_is_read_as(server: Server, 
 
 def test_all_forms_of_the_contract_are_tried_here(centred: np.ndarray) -> None:
     tried = {form(centred[:1])[1].partition(";")[0] for form in SAME_PIXELS.values()}
-    assert tried | {"image/png", "image/jpeg"} == set(FORMS)
+    assert tried | {"image/png", "image/jpeg"} == set(REQUEST_FORMATS)
 
 
-@pytest.mark.parametrize("content_type", [each for each in FORMS if each != "application/json"])
+@pytest.mark.parametrize("content_type", [each for each in REQUEST_FORMATS if each != "application/json"])
 @pytest.mark.parametrize("body", [b"", b"seven", b"\x89PNG\r\n\x1a\n"])
 def test_a_bad_body_of_any_form_is_a_400_with_a_sentence(server: Server, content_type: str, body: bytes) -> None:
     answer = server.predict(body, content_type)
@@ -166,7 +166,7 @@ def test_server_timing_says_where_the_time_went(server: Server, digit: np.ndarra
 
 
 def test_bodies_that_wait_beyond_the_bound_are_a_429_that_says_when_to_come_again(home: Path, mnist: Mnist) -> None:
-    with serving(home, MAX_BATCH_IMAGES="8", MAX_BODY_BYTES="6272", QUEUE_BYTES="62720") as server:
+    with serving(home, MAX_BATCH_IMAGES="8", MAX_BODY_BYTES="6272", MAX_PENDING_BODY_BYTES="62720") as server:
         request = (
             b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-type: application/octet-stream\r\ncontent-length: 6272\r\n\r\n"
             + mnist.test.images[:8].tobytes()

@@ -9,7 +9,7 @@ import pytest
 import simdjson
 
 from models.digits import check_images
-from service.errors import Refusal
+from service.errors import ApiError
 from service.protocols import json_fast as json_images
 from service.protocols.json_fast import MAX_STRICT_BYTES, read_json
 from service.protocols.json_strict import read_strictly
@@ -166,7 +166,7 @@ def test_a_large_bad_body_is_parsed_once(monkeypatch: pytest.MonkeyPatch, end: b
 def test_more_numbers_than_may_come_are_refused_before_they_are_parsed(extra: int) -> None:
     body = b'{"images": [' + b"0," * (2 * 784 - 1 + extra) + b"0"  # not JSON
     if extra:
-        with pytest.raises(Refusal, match="1,569 numbers came; send at most 2 images") as refusal:
+        with pytest.raises(ApiError, match="1,569 numbers came; send at most 2 images") as refusal:
             read_json(body, 2)
         assert (refusal.value.status, refusal.value.reason) == (413, "too_many_images")
     else:

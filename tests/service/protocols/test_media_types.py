@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from models.digits import check_images
-from service.errors import Refusal
-from service.protocols.media_types import BYTES, FORMS, MULTIPART, NPY, PNG, decode, form_of
+from service.errors import ApiError
+from service.protocols.media_types import BYTES, MULTIPART, NPY, PNG, REQUEST_FORMATS, decode, request_format
 from tests.support.serving import ROOT
 from training.data import Mnist
 
@@ -27,11 +27,11 @@ def npy_with_header(header: str, data: bytes = b"", version: bytes = b"\x01\x00"
 
 
 def read(media_type: str, body: bytes, parameters: str = "") -> np.ndarray:
-    return decode(FORMS[media_type], body, media_type + parameters, 1024, lambda: True)
+    return decode(REQUEST_FORMATS[media_type], body, media_type + parameters, 1024, lambda: True)
 
 
 def refusal(media_type: str, body: bytes, parameters: str = "") -> str:
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(ApiError) as refused:
         read(media_type, body, parameters)
     assert refused.value.status == 400
     return str(refused.value)
@@ -73,7 +73,7 @@ def test_one_array_of_28_by_28_is_one_image(mnist: Mnist) -> None:
 def test_an_array_that_holds_no_images_is_refused(array: np.ndarray, sentence: str) -> None:
     file = io.BytesIO()
     np.save(file, array, allow_pickle=True)
-    with pytest.raises(Refusal, match=sentence):
+    with pytest.raises(ApiError, match=sentence):
         read(NPY, file.getvalue())
 
 
@@ -117,7 +117,7 @@ def test_bytes_that_are_not_whole_images_are_refused(size: int) -> None:
 def test_more_images_than_may_come_are_refused_in_every_form(mnist: Mnist) -> None:
     images = np.repeat(mnist.test.images[:1], 1025, axis=0)
     for media_type, body in ((BYTES, images.tobytes()), (NPY, npy(images))):
-        with pytest.raises(Refusal, match=r"1,025 images came; send at most 1,024") as refused:
+        with pytest.raises(ApiError, match=r"1,025 images came; send at most 1,024") as refused:
             read(media_type, body)
         assert (refused.value.status, refused.value.reason) == (413, "too_many_images")
 
@@ -149,13 +149,13 @@ def test_a_form_that_is_not_one_is_refused(body: bytes, parameters: str, sentenc
 
 
 def test_a_form_of_too_many_parts_is_refused_before_a_picture_is_read() -> None:
-    with pytest.raises(Refusal, match=r"more than 1,024 parts came; send at most 1,024 images") as refused:
+    with pytest.raises(ApiError, match=r"more than 1,024 parts came; send at most 1,024 images") as refused:
         read(MULTIPART, form(*[b"no picture"] * 1025), "; boundary=x")
     assert refused.value.status == 413
 
 
 def test_a_media_type_is_known_whatever_its_case_and_parameters() -> None:
-    assert form_of("IMAGE/PNG ; q=1") is FORMS[PNG]
+    assert request_format("IMAGE/PNG ; q=1") is REQUEST_FORMATS[PNG]
 
 
 def test_what_is_read_is_checked_in_one_place(monkeypatch: pytest.MonkeyPatch, mnist: Mnist) -> None:
@@ -171,6 +171,6 @@ def test_what_is_read_is_checked_in_one_place(monkeypatch: pytest.MonkeyPatch, m
 def test_pictures_that_nobody_waits_for_any_more_are_not_read() -> None:
     seen, picture = iter((True, True, False)), (ROOT / "examples" / "seven.png").read_bytes()
     form = b"".join(b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n%b\r\n' % picture for _ in range(5)) + b"--x--\r\n"
-    with pytest.raises(Refusal, match=r"2 of 5 pictures were read in time; send fewer at a time") as error:
-        decode(FORMS[MULTIPART], form, f"{MULTIPART}; boundary=x", 1024, lambda: next(seen))
+    with pytest.raises(ApiError, match=r"2 of 5 pictures were read in time; send fewer at a time") as error:
+        decode(REQUEST_FORMATS[MULTIPART], form, f"{MULTIPART}; boundary=x", 1024, lambda: next(seen))
     assert error.value.status == 504
