@@ -18,7 +18,7 @@ from rich.table import Table
 from models.exported import native_chatter_held_back
 from training import store
 from training.data import BUNDLED_DATA, DataError, Mnist, read_mnist
-from training.gates import print_gates
+from training.logic_gates import print_gates
 from training.output import OutputError, fail, writing
 from training.recipes import RECIPES, Recipe
 
@@ -49,7 +49,7 @@ def run(words: Sequence[str]) -> int:
     except (DataError, store.StoreError, OutputError) as error:
         return fail(str(error))
     except OSError as error:
-        return fail(f"{error}; nothing was changed in the store.")
+        return fail(f"{error}; what is served is unchanged.")
 
 
 def _parser() -> argparse.ArgumentParser:
