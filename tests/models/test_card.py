@@ -7,10 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.card import CARD_FILE, SCHEMA_VERSION, Evaluation, ModelCard, ReliabilityBin, sha256_of_files
-from tests.support.serving import ROOT
-
-# Published by the code of before cards had a schema version, and not to be changed.
-SCHEMA_1 = next((ROOT / "tests/fixtures/store_of_schema_1/models/digit-classifier").glob("*/"))
+from tests.support.store import SCHEMA_1
 
 EVALUATION = Evaluation(
     images=3,

@@ -9,7 +9,7 @@ from subprocess import CompletedProcess, Popen
 from typing import Any
 
 from models.digits import MODEL_NAME
-from tests.support.serving import ROOT
+from tests.support.project import ROOT
 
 Finished = CompletedProcess[str]
 

@@ -1,25 +1,18 @@
 """Versions in the store of this process, without a fit for each."""
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.card import BENTOML_FILE, CARD_FILE, LITERT_FILE, ModelCard, sha256_of_files
-from models.digits import MODEL_NAME
-from tests.support.serving import ROOT
+from tests.support.store import SCHEMA_1, AddVersion, MakeVersion
 from training.data import Mnist
 from training.evaluate import evaluate
 from training.fit import fit
 from training.publish import Candidate
 from training.recipes import RECIPES
-
-AddVersion = Callable[..., ModelCard]
-MakeVersion = Callable[..., Path]
-
-SCHEMA_1 = next((ROOT / "tests/fixtures/store_of_schema_1/models" / MODEL_NAME).glob("*/"))
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from models.card import BENTOML_FILE, CARD_FILE
 from tests.support import store_changes
-from tests.training.conftest import MakeVersion
+from tests.support.store import MakeVersion
 from training.store import StoreError, add, problem_of_served, published_versions, rollback, served_version
 
 PROCESSES = multiprocessing.get_context("forkserver")

@@ -13,9 +13,9 @@ import pytest
 
 from models.card import LITERT_FILE, ModelCard
 from models.digits import MODEL_NAME as NAME
-from tests.conftest import run_training
 from tests.support.command_line import Finished, assert_fails_in_a_sentence, last_line, version_in
-from tests.support.serving import ROOT
+from tests.support.project import ROOT
+from tests.support.training import run_training
 from training import commands, publish
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from models.card import CARD_FILE, ModelCard
-from tests.training.conftest import AddVersion
+from tests.support.store import AddVersion
 from training.data import read_mnist
 from training.publish import Candidate, NotPublished, objection_to, publish
 from training.store import served_version

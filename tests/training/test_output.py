@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from models.digits import MODEL_NAME as NAME
-from tests.conftest import run_training
 from tests.support.command_line import Finished, assert_fails_in_a_sentence, version_in
-from tests.support.serving import ROOT
+from tests.support.project import ROOT
+from tests.support.training import run_training
 
 
 def run_into(target: Path, home: Path, *arguments: str) -> Finished:

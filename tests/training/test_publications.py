@@ -12,9 +12,9 @@ from bentoml._internal.models import ModelStore
 
 from models.card import CARD_FILE, ModelCard
 from models.digits import MODEL_NAME
-from tests.conftest import run_training
 from tests.support.command_line import last_line, started_with_hooks, version_in
-from tests.support.serving import ROOT
+from tests.support.project import ROOT
+from tests.support.training import run_training
 
 
 def assert_served(home: Path, version: str) -> None:

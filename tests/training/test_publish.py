@@ -11,8 +11,8 @@ import pytest
 
 from models.card import CARD_FILE, GOLDEN_FILE, KERAS_FILE, LITERT_FILE, PARITY_TOLERANCE, SCHEMA_VERSION, ModelCard
 from models.exported import Graph, load_litert
-from tests.support.serving import ROOT
-from tests.training.conftest import AddVersion
+from tests.support.project import ROOT
+from tests.support.store import AddVersion
 from training import publish as publishing
 from training import store
 from training.data import Mnist

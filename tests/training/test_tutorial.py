@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from models.card import Evaluation
-from tests.conftest import run_training
+from tests.support.training import run_training
 from training.data import Mnist, read_mnist
 from training.evaluate import evaluate_probabilities
 from training.fit import Fit, History

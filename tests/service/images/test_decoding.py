@@ -1,4 +1,4 @@
-"""What a stranger's picture takes while it is decoded: worst cases by format, measured in a process of their own."""
+"""What a picture takes while it is decoded: worst cases by format, measured in a process of their own."""
 
 import json
 import os
@@ -19,8 +19,9 @@ from service.images.decoding import MAX_DECODED_BYTES, MAX_HEAD_BYTES, SMALL_DEC
 from service.images.normalisation import read_picture
 from service.process.memory import limit_arenas
 from service.protocols.media_types import JPEG, MULTIPART, PNG, decode, request_format
-from tests.service.images.test_normalisation import ORIENTATION, Pixels, chunk, encoded, header_alone, with_chunks
-from tests.support.serving import ROOT, Server
+from tests.support.pictures import ORIENTATION, Pixels, chunk, encoded, header_alone, with_chunks
+from tests.support.project import ROOT
+from tests.support.serving import Server
 
 MIB = 2**20
 # EXIF with nothing but the orientation 6: big endian, one entry of one 16-bit number.
@@ -51,11 +52,6 @@ def scanned(mode: str, size: tuple[int, int], form: str = "PNG") -> bytes:
     picture = Image.new(mode, size, "white")
     picture.paste("black", (1000, 1000, 1200, 2000))
     return encoded(picture, form)
-
-
-@pytest.fixture
-def seven(digit: Pixels) -> Pixels:
-    return digit.reshape(28, 28)
 
 
 WORST: dict[str, Callable[[], bytes]] = {
@@ -167,7 +163,7 @@ def test_a_cameras_photo_is_small() -> None:
         assert grey.width * grey.height < SMALL_DECODED_BYTES
 
 
-def test_a_large_picture_that_is_broken_leaves_the_way_open() -> None:
+def test_a_large_picture_that_is_broken_does_not_hold_up_the_next() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="broken"):
             read_picture(header_alone(4000, 4000))
@@ -225,7 +221,7 @@ FLOODS: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", FLOODS)
-def test_whatever_pictures_come_at_once_the_service_takes_at_most_96_mib_more(server: Server, name: str) -> None:
+def test_whatever_pictures_arrive_at_once_the_service_takes_at_most_96_mib_more(server: Server, name: str) -> None:
     body, media_type = FLOODS[name][0](), FLOODS[name][1]
     server.predict(encoded(np.zeros((28, 28), np.uint8)), PNG)
     server.forget_peak()

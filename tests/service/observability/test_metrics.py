@@ -11,29 +11,45 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.metrics import Series, scrape, value
+from tests.support.refused import refused_start
 from tests.support.serving import Server, serving
 from training.data import Mnist
-
-Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-def scrape(server: Server) -> Series:
-    text = httpx.get(f"{server.url}/metrics").text
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def value(series: Series, name: str, **labels: str) -> float:
-    return series.get((f"digit_classifier_{name}", tuple(sorted(labels.items()))), 0)
 
 
 def send(server: Server, images: np.ndarray) -> dict[str, list]:
     return server.predict(json.dumps({"images": images.tolist()}).encode()).json()
+
+
+def confidences(series: Series) -> dict[float, float]:
+    """Return how many images were answered with a confidence of at most each bound."""
+    name = "digit_classifier_prediction_confidence_bucket"
+    return {float(dict(labels)["le"]): count for (each, labels), count in series.items() if each == name}
+
+
+def expected_confidences(confidence: np.ndarray) -> dict[float, float]:
+    bounds = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0, np.inf)
+    return {bound: (confidence <= bound).sum() for bound in bounds}
+
+
+def test_digits_and_confidences_are_counted_as_they_were_answered(server: Server, mnist: Mnist) -> None:
+    before = scrape(server)
+    answers = [send(server, mnist.test.images[start:stop]) for start, stop in ((0, 1), (1, 2), (2, 300))]
+    after = scrape(server)
+    digits = np.concatenate([answer["digits"] for answer in answers])
+    probabilities = np.concatenate([answer["probabilities"] for answer in answers]).astype(np.float32)
+    confidence = probabilities[np.arange(len(digits)), digits]
+    counted = {
+        digit: value(after, "predictions_total", digit=digit) - value(before, "predictions_total", digit=digit)
+        for digit in "0123456789"
+    }
+    assert counted == {str(digit): count for digit, count in enumerate(np.bincount(digits, minlength=10))}
+    more = {bound: count - confidences(before)[bound] for bound, count in confidences(after).items()}
+    assert more == expected_confidences(confidence)
+    total = value(after, "prediction_confidence_sum") - value(before, "prediction_confidence_sum")
+    assert total == pytest.approx(confidence.sum(), rel=1e-5)
+    assert value(after, "images_total") - value(before, "images_total") == 300
 
 
 @pytest.mark.slow
@@ -53,14 +69,31 @@ def test_two_workers_are_counted_as_one_service(home: Path, mnist: Mnist) -> Non
     assert value(series, "request_duration_seconds_count", route="/predict") == 220
     assert value(series, "images_total") == 1000
     assert value(series, "batch_size_images_sum") == 1000
-    assert 0 < value(series, "batch_size_images_count") <= 200  # those that came together rode together
+    assert 0 < value(series, "batch_size_images_count") <= 200  # requests of one moment shared a batch
     assert value(series, "rejected_total", reason="malformed") == 20
     for digit, count in enumerate(np.bincount(digits, minlength=10)):
-        assert value(series, "answers_total", digit=str(digit)) == count
-    for tenth, count in enumerate(np.bincount((np.float32(confidence) * 10).astype(int).clip(max=9), minlength=10)):
-        assert value(series, "answers_by_confidence_total", tenth=f"{tenth / 10:.1f}") == count
+        assert value(series, "predictions_total", digit=str(digit)) == count
+    assert confidences(series) == expected_confidences(confidence)
     (info,) = [labels for name, labels in series if name == "digit_classifier_model_info"]
     assert dict(info) | {"version": ""} == {"version": "", "recipe": "baseline", "runtime": "litert", "device": "cpu"}
+
+
+def test_a_second_service_on_the_same_home_leaves_the_first_ones_metrics_alone(home: Path, digit: np.ndarray) -> None:
+    with serving(home) as first:
+        for _ in range(3):
+            send(first, digit[None])
+        with serving(home) as second:
+            send(second, digit[None])
+            assert [value(scrape(server), "images_total") for server in (first, second)] == [3, 1]
+        assert value(scrape(first), "images_total") == 3
+
+
+def test_a_second_service_that_cannot_start_leaves_the_first_ones_metrics_alone(home: Path, digit: np.ndarray) -> None:
+    with serving(home) as first:
+        send(first, digit[None])
+        refused_start(home, DEVICE="gpu")
+        send(first, digit[None])
+        assert value(scrape(first), "images_total") == 2
 
 
 KEY = "a-key-of-26-characters-max"
@@ -83,7 +116,7 @@ METHODS = (
 )
 
 
-def strange_request(rng: random.Random, server: Server) -> httpx.Request:
+def random_request(rng: random.Random, server: Server) -> httpx.Request:
     """Return a request that has one of path, method, media type and key at random."""
     word = "".join(rng.choices(string.ascii_letters + string.digits + "/%&=~-", k=rng.randint(1, 40)))
     allowed = {"authorization": f"Bearer {KEY}"}
@@ -102,10 +135,10 @@ def test_ten_thousand_random_paths_methods_types_and_keys_add_no_series_and_leav
     rng = random.Random(0)
     with serving(home, API_KEYS=KEY, PUBLIC_METRICS="true") as server, httpx.Client() as client:
         for _ in range(40):  # each kind is met, and the first scrape adds the series of `/metrics` itself
-            client.send(strange_request(rng, server))
+            client.send(random_request(rng, server))
         scrape(server)
         before = scrape(server)
-        statuses = Counter(str(client.send(strange_request(rng, server)).status_code) for _ in range(10_000))
+        statuses = Counter(str(client.send(random_request(rng, server)).status_code) for _ in range(10_000))
         after = scrape(server)
         started = time.perf_counter()
         scrape(server)

@@ -1,7 +1,6 @@
 """Bodies that are not JSON, read in process: `.npy`, bytes, multipart; and what their headers may not do."""
 
 import io
-import struct
 import tracemalloc
 
 import numpy as np
@@ -10,20 +9,9 @@ import pytest
 from models.digits import check_images
 from service.errors import ApiError
 from service.protocols.media_types import BYTES, MULTIPART, NPY, PNG, REQUEST_FORMATS, decode, request_format
-from tests.support.serving import ROOT
+from tests.support.bodies import npy, npy_with_header
+from tests.support.project import ROOT
 from training.data import Mnist
-
-
-def npy(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, array, version)
-    return file.getvalue()
-
-
-def npy_with_header(header: str, data: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
-    text = header.encode("latin-1")
-    length = struct.pack("<H" if version == b"\x01\x00" else "<I", len(text))
-    return b"\x93NUMPY" + version + length + text + data
 
 
 def read(media_type: str, body: bytes, parameters: str = "") -> np.ndarray:
@@ -117,7 +105,7 @@ def test_bytes_that_are_not_whole_images_are_refused(size: int) -> None:
 def test_more_images_than_may_come_are_refused_in_every_form(mnist: Mnist) -> None:
     images = np.repeat(mnist.test.images[:1], 1025, axis=0)
     for media_type, body in ((BYTES, images.tobytes()), (NPY, npy(images))):
-        with pytest.raises(ApiError, match=r"1,025 images came; send at most 1,024") as refused:
+        with pytest.raises(ApiError, match=r"1,025 images received; send at most 1,024") as refused:
             read(media_type, body)
         assert (refused.value.status, refused.value.reason) == (413, "too_many_images")
 
@@ -149,7 +137,7 @@ def test_a_form_that_is_not_one_is_refused(body: bytes, parameters: str, sentenc
 
 
 def test_a_form_of_too_many_parts_is_refused_before_a_picture_is_read() -> None:
-    with pytest.raises(ApiError, match=r"more than 1,024 parts came; send at most 1,024 images") as refused:
+    with pytest.raises(ApiError, match=r"more than 1,024 parts received; send at most 1,024 images") as refused:
         read(MULTIPART, form(*[b"no picture"] * 1025), "; boundary=x")
     assert refused.value.status == 413
 
