@@ -13,7 +13,7 @@ AUDIT_INSTALLED := .venv-audit/.installed
 export BENTOML_DO_NOT_TRACK ?= True
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: $(INSTALLED) ## set up .venv with everything that training, serving and developing need
 

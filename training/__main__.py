@@ -2,10 +2,9 @@
 
 import os
 import sys
+from signal import SIGINT
 
 from training import signals
-
-_INTERRUPTED = 130
 
 
 def main() -> int:
@@ -22,7 +21,7 @@ def main() -> int:
         from training.output import fail
 
         # True, since signals are deferred before `latest` is renamed.
-        code = fail("interrupted; what is served is unchanged.", _INTERRUPTED)
+        code = fail("interrupted; what is served is unchanged.", 128 + SIGINT)  # as a shell has it
     signals.ignore()
     return code
 

@@ -1,7 +1,6 @@
 """The commands: train and publish, list what is published, roll back, show what a perceptron learns.
 
-Sentences go to standard output and standard error. Where nobody reads along, with --quiet or without a terminal, the
-last line of standard output is the result as one JSON object.
+The result is a sentence on a terminal; elsewhere, and with --quiet, it is one JSON object on the last line of output.
 """
 
 import json
@@ -114,7 +113,8 @@ def _fit_and_publish(recipe: Recipe, data: Mnist, force: bool, quiet: bool) -> i
     with native_chatter_held_back():  # here, not at the top: importing TensorFlow takes seconds, and `list` needs none
         from training import evaluate, publish, report, tutorial
 
-    fitted, console = _fit(recipe, data, quiet), _Terminal(quiet=quiet)
+    console = _Terminal(quiet=quiet)
+    fitted = _fit(recipe, data, console)
     validation, test = (evaluate.evaluate(fitted.classifier, split) for split in (data.validation, data.test))
     with writing(sys.stdout):
         report.print_evaluation(console, validation, test)
@@ -131,14 +131,13 @@ def _fit_and_publish(recipe: Recipe, data: Mnist, force: bool, quiet: bool) -> i
     return code
 
 
-def _fit(recipe: Recipe, data: Mnist, quiet: bool) -> "Fit":
+def _fit(recipe: Recipe, data: Mnist, console: Console) -> "Fit":
     from training import fit, report, tutorial
 
     if recipe.batches == "first":
-        console = _Terminal(quiet=quiet)
         with writing(sys.stdout):
             return tutorial.fit_one_batch(recipe, data.train, lambda step: console.print(step, highlight=False, soft_wrap=True))
-    bar = report.ProgressBar(_Terminal(stderr=True, quiet=quiet))
+    bar = report.ProgressBar(_Terminal(stderr=True, quiet=console.quiet))
     with writing(sys.stderr), bar.progress:
         return fit.fit(recipe, data.train, data.validation, [bar])
 

@@ -105,8 +105,7 @@ def read_mnist(folder: Path = BUNDLED_DATA, seed: int = 0) -> Mnist:
     return Mnist(train, validation, Split(*_labelled_images(files[TEST_IMAGES], files[TEST_LABELS]), seed), sha256)
 
 
-_File = tuple[Path, bytes]
-"""A data file: its path and its content, unpacked."""
+_File = tuple[Path, bytes]  # its path, and its content unpacked
 
 
 def _read(folder: Path, name: str) -> _File:

@@ -43,8 +43,7 @@ def fit(recipe: Recipe, train: Split, validation: Split, callbacks: Sequence[ker
     Sets the global seeds of Python, NumPy and TensorFlow, and makes TensorFlow's operations deterministic.
     """
     keras.utils.set_random_seed(recipe.seed)
-    steps = -(-len(train) // recipe.batch_size) * recipe.epochs
-    model = compiled(recipe, steps, _STEPS_PER_EXECUTION)
+    model = compiled(recipe, -(-len(train) // recipe.batch_size) * recipe.epochs, _STEPS_PER_EXECUTION)
     started = time.perf_counter()
     fitted = model.fit(
         train.images,

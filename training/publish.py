@@ -128,8 +128,7 @@ def _make(candidate: Candidate, folder: Path, forced: str | None) -> None:
     expected = probabilities_of(candidate.fit.classifier, candidate.data.test.images)
     _export(candidate, expected, folder)
     parity = _proved_parity(candidate, expected, folder)
-    described = _card(candidate, folder, parity, forced)
-    (folder / card.CARD_FILE).write_text(described.model_dump_json(indent=2))
+    (folder / card.CARD_FILE).write_text(_card(candidate, folder, parity, forced).model_dump_json(indent=2))
 
 
 def _export(candidate: Candidate, expected: NDArray[np.float32], folder: Path) -> None:
@@ -151,9 +150,8 @@ def _proved_parity(candidate: Candidate, expected: NDArray[np.float32], folder: 
     parity = {name: float(np.abs(run(pixels) - expected).max()) for name, run in runs.items()}
     for name, difference in parity.items():
         if not difference <= card.PARITY_TOLERANCE:  # so written, NaN is refused too
-            found = f"differs from Keras by up to {difference:.1e} on the test digits"
-            allowed = f"at most {card.PARITY_TOLERANCE:.0e} is allowed"
-            raise NotPublished(f"the {name} export {found}; {allowed}", can_be_forced=False)
+            sentence = f"the {name} export differs from Keras by up to {difference:.1e} on the test digits"
+            raise NotPublished(f"{sentence}; at most {card.PARITY_TOLERANCE:.0e} is allowed", can_be_forced=False)
     return parity
 
 

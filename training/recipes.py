@@ -1,6 +1,5 @@
 """The recipes: everything that decides what a training run learns, by name."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -32,7 +31,7 @@ class Recipe:
             raise ValueError(f"{self.unit} is {self.epochs}; at least 1 is expected.")
         if self.batch_size < 1:
             raise ValueError(f"batch_size is {self.batch_size}; at least 1 is expected.")
-        if not 0 < self.learning_rate < math.inf:
+        if not 0 < self.learning_rate < float("inf"):
             raise ValueError(f"learning_rate is {self.learning_rate}; a number above 0 is expected.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed is {self.seed}; a whole number from 0 to 4294967295 is expected.")

@@ -17,8 +17,6 @@ from training.recipes import Recipe
 
 JsonScalar = str | int | float
 
-_CHOSEN = ("seed", "epochs", "learning_rate", "batch_size")
-_WORST_CONFUSIONS = 5
 
 # Colours that stay apart for colour-blind readers (Okabe and Ito 2008).
 _BLUE, _ORANGE = "#0072b2", "#d55e00"
@@ -37,19 +35,18 @@ class ProgressBar(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         assert self.params is not None
+        self._epochs_done = 0
         self._task = self.progress.add_task("fit", total=self.params["epochs"], running="", validation="")
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._epoch = epoch
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         assert self.params is not None
         assert logs is not None
         running = f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}"
-        self.progress.update(self._task, completed=self._epoch + (batch + 1) / self.params["steps"], running=running)
+        self.progress.update(self._task, completed=self._epochs_done + (batch + 1) / self.params["steps"], running=running)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
+        self._epochs_done = epoch + 1
         self.progress.update(self._task, completed=epoch + 1, validation=f"  validation {logs['val_accuracy']:.4f}")
 
 
@@ -74,8 +71,9 @@ _ROWS = {
 
 def summary(recipe: Recipe, fit_seconds: float, validation: Evaluation, test: Evaluation) -> dict[str, JsonScalar]:
     """Return the same figures for scripts, flat."""
-    chosen: dict[str, JsonScalar] = {"recipe": recipe.name} | {name: getattr(recipe, name) for name in _CHOSEN}
-    return chosen | {"fit_seconds": round(fit_seconds, 3)} | _flat("validation", validation) | _flat("test", test)
+    fitted: dict[str, JsonScalar] = {"seed": recipe.seed, "epochs": recipe.epochs, "fit_seconds": round(fit_seconds, 3)}
+    more = {"learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
+    return {"recipe": recipe.name} | fitted | _flat("validation", validation) | _flat("test", test) | more
 
 
 def _flat(split: str, evaluation: Evaluation) -> dict[str, JsonScalar]:
@@ -89,7 +87,7 @@ def worst_confusions(evaluation: Evaluation) -> list[tuple[int, int, int]]:
     """Return up to five (label, digit answered, count), most frequent first."""
     cells = np.ndenumerate(np.array(evaluation.confusion))
     wrong = [(label, digit, int(count)) for (label, digit), count in cells if label != digit and count]
-    return sorted(wrong, key=lambda mistake: -mistake[2])[:_WORST_CONFUSIONS]
+    return sorted(wrong, key=lambda mistake: -mistake[2])[:5]
 
 
 def draw_pictures(folder: Path, classifier: keras.Sequential, history: History, test: Evaluation) -> None:
@@ -129,8 +127,8 @@ def _draw_confusion(confusion: np.ndarray) -> Figure:
         color = "black" if mistakes[label, digit] <= _PALE_SHARE * mistakes.max() else "white"
         weight = "bold" if label == digit else "normal"
         axes.text(digit, label, f"{confusion[label, digit]}", ha="center", va="center", color=color, weight=weight)
-    axes.set(xticks=range(NUM_CLASSES), yticks=range(NUM_CLASSES), xlabel="digit answered", ylabel="label")
-    axes.set_title(f"Answers to {confusion.sum():,} test digits; mistakes in colour")
+    title = f"Answers to {confusion.sum():,} test digits; mistakes in colour"
+    axes.set(xticks=range(NUM_CLASSES), yticks=range(NUM_CLASSES), xlabel="digit answered", ylabel="label", title=title)
     return figure
 
 
@@ -144,8 +142,8 @@ def _draw_reliability(test: Evaluation) -> Figure:
     upper.plot([0, 1], [0, 1], color="grey", linestyle="--", label="right as often as it is sure")
     # No line, which would lead the eye through bins of two images.
     upper.errorbar(confidence, accuracy, errors, fmt="o", color=_BLUE, capsize=3, label="test, with 95 % intervals")
-    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
-    upper.set_title(f"Reliability: calibration error {test.calibration_error:.4f} over {len(test.reliability)} bins")
+    title = f"Reliability: calibration error {test.calibration_error:.4f} over {len(test.reliability)} bins"
+    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), title=title)
     upper.legend(loc="upper left")
     edges = np.arange(len(test.reliability)) / len(test.reliability)
     lower.bar(edges, [each.images for each in test.reliability], width=edges[1], align="edge", color=_BLUE, edgecolor="white")

@@ -57,7 +57,8 @@ def problem_of_served() -> str | None:
 def add(made: Path) -> None:
     """Copy the version in `made`, a folder of its name, into the store, and make it the served one.
 
-    A run that is killed meanwhile leaves at most a folder without a card, which the next run that writes removes.
+    A run that is killed meanwhile leaves what is served unchanged, and the next run that writes removes its unfinished
+    folder, which has no card.
 
     Raises:
         StoreError: the store cannot be written to; what is served is unchanged.

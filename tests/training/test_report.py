@@ -169,7 +169,6 @@ def test_the_progress_bar_shows_no_figure_that_is_not_there_yet(steps: int):
     bar.set_params({"epochs": 2, "steps": 4})
     with bar.progress:
         bar.on_train_begin()
-        bar.on_epoch_begin(0)
         for step in range(steps):
             bar.on_train_batch_end(step, {"loss": 0.5, "accuracy": 0.75})
     assert isinstance(console.file, io.StringIO)
