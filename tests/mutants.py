@@ -18,9 +18,24 @@ AIM = 0.9
 # functions, and functions with a decorator.
 TESTS = {
     "models/digits.py": ["tests/models/test_digits.py"],
-    "training/evaluate.py": ["tests/training/test_evaluate.py"],
+    "models/card.py": ["tests/models/test_card.py"],
     "training/data.py": ["tests/training/test_data.py"],
+    "training/evaluate.py": ["tests/training/test_evaluate.py"],
+    "training/publish.py": ["tests/training/test_publish.py"],
+    "training/store.py": ["tests/training/test_store.py"],
+    "service/errors.py": ["tests/service/test_errors.py"],
+    "service/inference/admission.py": ["tests/service/inference/test_admission.py"],
+    "service/inference/batcher.py": [
+        "tests/service/inference/test_batcher.py",
+        "tests/service/inference/test_batcher_isolation.py",
+    ],
+    "service/inference/model_repository.py": ["tests/service/inference/test_model_repository.py"],
+    "service/protocols/accept.py": ["tests/service/protocols/test_accept.py"],
+    "service/protocols/json_fast.py": ["tests/service/protocols/test_json_fast.py"],
+    "service/protocols/json_strict.py": ["tests/service/protocols/test_json_fast.py"],
+    "service/protocols/media_types.py": ["tests/service/protocols/test_media_types.py"],
     "service/http/auth.py": ["tests/service/http/test_auth.py"],
+    "service/http/request_body.py": ["tests/service/http/test_request_body.py"],
 }
 
 CONFIGURATION = """[mutmut]
