@@ -86,7 +86,7 @@ class Predictor:
             raise too_many_requests("the queue is full") from None
         except (DeadlineError, TimeoutError):
             raise deadline_exceeded(self._seconds) from None
-        metrics.count_answers(result.digits, result.confidence)
+        metrics.count_predictions(result.digits, result.confidence)
         queue_seconds = admitted - started + result.queue_seconds
         return Prediction(
             images, result.digits, result.probabilities, model, decoded - admitted, queue_seconds, result.compute_seconds
