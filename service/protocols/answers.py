@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from models.digits import MAX_PIXEL
-from service.protocols.media_types import BYTES, JSON, media_type_of
+from service.protocols.accept import preferred
+from service.protocols.media_types import BYTES, JSON
 
 RESPONSE_TYPES = (JSON, BYTES)
 
@@ -40,23 +41,8 @@ class ErrorResponse(BaseModel):
 
 
 def answer_type(accept: str) -> str:
-    """Return the media type to answer with: that of `RESPONSE_TYPES` which `accept` likes best; JSON if it knows none."""
-    if accept in ("", "*/*"):
-        return JSON
-    best, best_quality = JSON, 0.0
-    for choice in accept.split(","):
-        media_type, quality = media_type_of(choice), _quality(choice)
-        if media_type in RESPONSE_TYPES and quality > best_quality:
-            best, best_quality = media_type, quality
-    return best
-
-
-def _quality(choice: str) -> float:
-    _, _, value = choice.replace(" ", "").lower().partition(";q=")
-    try:
-        return float(value.partition(";")[0] or 1)
-    except ValueError:
-        return 0.0
+    """Return the media type to answer with."""
+    return preferred(accept, RESPONSE_TYPES)
 
 
 @dataclass(frozen=True, slots=True)

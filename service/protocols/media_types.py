@@ -60,7 +60,7 @@ def request_format(content_type: str) -> RequestFormat:
 
 
 def media_type_of(header: str) -> str:
-    """Return what a Content-Type or a choice of Accept names, without its parameters."""
+    """Return what a Content-Type names, without its parameters."""
     return header.partition(";")[0].strip().lower()
 
 

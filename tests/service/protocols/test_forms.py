@@ -112,7 +112,9 @@ def ask(server: Server, images: np.ndarray, query: str = "", **headers: str) -> 
     return httpx.post(f"{server.url}/predict{query}", content=images.tobytes(), headers={"content-type": BYTES, **headers})
 
 
-@pytest.mark.parametrize("accept", [BYTES, f"text/html, {BYTES};q=0.9, application/json;q=0.5"])
+@pytest.mark.parametrize(
+    "accept", [BYTES, f"text/html, {BYTES};q=0.9, application/json;q=0.5", "application/json;q=0.1, application/*"]
+)
 def test_probabilities_come_as_little_endian_float32_to_those_who_accept_bytes(server: Server, mnist: Mnist, accept) -> None:
     images = mnist.test.images[:3]
     answer = ask(server, images, accept=accept)
@@ -122,7 +124,10 @@ def test_probabilities_come_as_little_endian_float32_to_those_who_accept_bytes(s
     assert np.array_equal(np.frombuffer(answer.content, "<f4").reshape(3, 10), in_json)
 
 
-@pytest.mark.parametrize("accept", ["*/*", "", "text/html", f"application/json, {BYTES};q=0.9", f"{BYTES};q=0"])
+@pytest.mark.parametrize(
+    "accept",
+    ["*/*", "", "text/html", f"application/json, {BYTES};q=0.9", f"{BYTES};q=0", f"*/*;q=0.9, {BYTES};q=0.1"],
+)
 def test_everyone_else_is_answered_in_json(server: Server, digit: np.ndarray, accept: str) -> None:
     assert ask(server, digit, accept=accept).json()["digits"] == [7]
 
