@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 from models.digits import IMAGE_SHAPE, MAX_PIXEL
-from service.images.decoding import greyscale
+from service.images.greyscale import greyscale
 
 Ink = NDArray[np.float32]
 """Shape (height, width): how far a pixel stands out from the ground, from 0."""

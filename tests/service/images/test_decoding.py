@@ -15,8 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.images.decoding import MAX_DECODED_BYTES, MAX_HEAD_BYTES, SMALL_DECODED_BYTES, greyscale
+from service.images.greyscale import MAX_DECODED_BYTES, SMALL_DECODED_BYTES, greyscale
 from service.images.normalisation import read_picture
+from service.images.opening import MAX_HEADER_BYTES
 from service.process.memory import limit_arenas
 from service.protocols.media_types import JPEG, MULTIPART, PNG, decode, request_format
 from tests.service.images.test_normalisation import ORIENTATION, Pixels, chunk, encoded, header_alone, with_chunks
@@ -175,8 +176,8 @@ def test_a_large_picture_that_is_broken_leaves_the_way_open() -> None:
 
 @pytest.mark.parametrize("name", [b"eXIf", b"PLTE", b"tRNS"])
 def test_a_long_head_of_a_png_is_refused(seven: Pixels, name: bytes) -> None:
-    body = with_chunks(encoded(seven), chunk(name, bytes(MAX_HEAD_BYTES)))
-    with pytest.raises(ValueError, match="more than 1,048,576 bytes stand before its pixels"):
+    body = with_chunks(encoded(seven), chunk(name, bytes(MAX_HEADER_BYTES)))
+    with pytest.raises(ValueError, match="its header has more than 1,048,576 bytes"):
         read_picture(body)
 
 
@@ -184,7 +185,7 @@ def test_a_long_head_of_a_jpeg_is_refused(seven: Pixels) -> None:
     jpeg = encoded(seven, "JPEG")
     segment = b"\xff\xe2" + struct.pack(">H", 65_535) + b"ICC_PROFILE\0" + bytes(65_521)
     assert read_picture(jpeg[:2] + segment * 15 + jpeg[2:]).any()
-    with pytest.raises(ValueError, match="more than 1,048,576 bytes stand before its pixels"):
+    with pytest.raises(ValueError, match="its header has more than 1,048,576 bytes"):
         read_picture(jpeg[:2] + segment * 16 + jpeg[2:])
 
 
@@ -192,7 +193,7 @@ def test_pixels_of_a_png_stand_together(seven: Pixels) -> None:
     png = encoded(seven)
     empty = chunk(b"IDAT", b"")
     assert np.array_equal(read_picture(with_chunks(png, empty)), read_picture(png))
-    with pytest.raises(ValueError, match="its pixels are interrupted"):
+    with pytest.raises(ValueError, match="its IDAT chunks are not consecutive"):
         read_picture(with_chunks(png, empty, chunk(b"tEXt", b"k\0")))
 
 

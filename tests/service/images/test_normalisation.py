@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.exported import Graph, load_litert
-from service.images.decoding import MAX_JPEG_SCANS, MAX_PICTURE_PIXELS, MAX_PIECES
 from service.images.normalisation import read_picture
+from service.images.opening import MAX_JPEG_SCANS, MAX_PICTURE_PIXELS, MAX_PIECES
 from service.inference.model_repository import find_version
 from tests.conftest import ROOT
 from training.data import Mnist
@@ -283,7 +283,7 @@ def test_a_picture_that_is_cut_short_is_refused_wherever_it_is_cut(seven: Pixels
     progressive = {"progressive": True} if form.startswith("progressive") else {}
     body = encoded(drawn(seven, np.random.default_rng(0)), form.split()[-1], **progressive)
     for length in range(10, len(body) - 12, len(body) // 40):
-        with pytest.raises(ValueError, match=r"the picture is broken or cut short: .*; save it anew"):
+        with pytest.raises(ValueError, match=r"the picture is broken or truncated: .*; save it again"):
             read_picture(body[:length])
 
 
@@ -321,7 +321,7 @@ def test_very_small_pictures_are_read_or_found_blank() -> None:
 
 def test_an_animated_picture_is_refused(seven: Pixels) -> None:
     frames = [Image.fromarray(255 - seven), Image.fromarray(seven)]
-    with pytest.raises(ValueError, match=r"animated \(2 frames\); send a still one"):
+    with pytest.raises(ValueError, match=r"animated \(2 frames\); send a still picture"):
         read_picture(encoded(frames[0], save_all=True, append_images=frames[1:]))
 
 
@@ -363,20 +363,20 @@ def test_a_text_or_profile_that_would_unpack_to_far_more_is_passed_over(seven: P
 
 @pytest.mark.parametrize("name", [b"prVt", b"IDAT"])
 def test_a_png_in_very_many_pieces_is_refused(seven: Pixels, name: bytes) -> None:
-    with pytest.raises(ValueError, match="it is cut into too many pieces"):
+    with pytest.raises(ValueError, match="it consists of more than 50,000 pieces"):
         read_picture(with_chunks(encoded(seven), *[chunk(name, b"")] * MAX_PIECES))
 
 
 def test_a_jpeg_in_very_many_pieces_is_refused(seven: Pixels) -> None:
     jpeg = encoded(seven, "JPEG")
-    with pytest.raises(ValueError, match="it is cut into too many pieces"):
+    with pytest.raises(ValueError, match="it consists of more than 50,000 pieces"):
         read_picture(jpeg[:2] + b"\xff" + bytes(MAX_PIECES) + jpeg[2:])
 
 
 def test_a_jpeg_of_very_many_scans_is_refused(seven: Pixels) -> None:
     jpeg = encoded(seven, "JPEG", progressive=True)
     last_scan = jpeg[jpeg.rindex(b"\xff\xda") : -2]
-    with pytest.raises(ValueError, match="more than 50 scans; save it anew"):
+    with pytest.raises(ValueError, match="more than 50 scans; save it again"):
         read_picture(jpeg[:-2] + last_scan * MAX_JPEG_SCANS + jpeg[-2:])
 
 
