@@ -2,7 +2,6 @@
 
 import functools
 import io
-import itertools
 import math
 import re
 import struct
@@ -25,7 +24,10 @@ MAX_HEADER_BYTES = 2**20
 MAX_JPEG_SCANS = 50
 
 _PNG, _JPEG = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff"
-_START_OF_SCAN = b"\xff\xda"
+_START_OF_SCAN, _END_OF_IMAGE = b"\xff\xda", b"\xff\xd9"
+# What ends a scan and begins a segment; libjpeg passes over restarts (D0 to D7) and what is below C0.
+_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
+_SEARCHED_BYTES = 2**20  # at once: meanwhile no other thread runs
 # Size, palette, transparency, pixels, orientation, and what tells an animation. Not text: 64 KiB unpack to 250 MiB.
 _CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"eXIf", b"acTL", b"fcTL", b"IEND")
 _LONG_HEADER = f"its header has more than {MAX_HEADER_BYTES:,} bytes"
@@ -53,11 +55,12 @@ def open_picture(body: memoryview) -> tuple[ImageFile, int]:
     frames = getattr(picture, "n_frames", 1)
     if frames > 1:
         raise ValueError(f"the picture is animated ({frames} frames); send a still picture of one digit.")
-    # Only there: the film that some phones append to a photo has the same two bytes here and there.
-    if "progressive" in picture.info and _has_many_scans(body):
-        raise ValueError(f"the JPEG has more than {MAX_JPEG_SCANS} scans; save it again as a baseline JPEG or as PNG.")
     with damage_reported():
-        return picture, _coefficient_bytes(picture, body[: file.tell()]) if isinstance(picture, JpegImageFile) else 0
+        coefficient_bytes = _coefficient_bytes(picture, body[: file.tell()]) if isinstance(picture, JpegImageFile) else 0
+    if coefficient_bytes and _has_many_scans(body, file.tell()):
+        received = f"has more than {MAX_PIECES:,} segments or more than {MAX_JPEG_SCANS} scans"
+        raise ValueError(f"the JPEG {received}; save it again as a baseline JPEG or as PNG.")
+    return picture, coefficient_bytes
 
 
 @functools.cache
@@ -88,8 +91,25 @@ def _check_size(size: tuple[int, int]) -> None:
         )
 
 
-def _has_many_scans(body: memoryview) -> bool:
-    return any(itertools.islice(re.finditer(_START_OF_SCAN, body), MAX_JPEG_SCANS, None))
+def _has_many_scans(jpeg: memoryview, at: int) -> bool:
+    """Say whether too many scans, or segments, are in `jpeg` from `at` on, where the data of its first scan begins."""
+    num_scans = 1
+    for count, marker in enumerate(_markers(jpeg, at)):
+        num_scans += marker == _START_OF_SCAN
+        if num_scans > MAX_JPEG_SCANS or count > MAX_PIECES:
+            return True
+        if marker == _END_OF_IMAGE:  # what follows is no part of it: phones append a film
+            break
+    return False
+
+
+def _markers(jpeg: memoryview, at: int) -> Iterator[bytes]:
+    """Yield the markers from `at` on that libjpeg acts upon: none of those bytes that only look like one in a segment."""
+    while at < len(jpeg):
+        found = _MARKER.search(jpeg, at, at + _SEARCHED_BYTES)
+        if found:
+            yield found[0]
+        at = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2]) if found else at + _SEARCHED_BYTES - 1
 
 
 class _BoundedFile(io.BytesIO):

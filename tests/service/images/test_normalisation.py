@@ -17,7 +17,7 @@ from PIL import Image
 
 from models.exported import Graph, load_litert
 from service.images.normalisation import read_picture
-from service.images.opening import MAX_JPEG_SCANS, MAX_PICTURE_PIXELS, MAX_PIECES
+from service.images.opening import MAX_PICTURE_PIXELS, MAX_PIECES
 from service.inference.model_repository import find_version
 from tests.conftest import ROOT
 from training.data import Mnist
@@ -325,14 +325,6 @@ def test_an_animated_picture_is_refused(seven: Pixels) -> None:
         read_picture(encoded(frames[0], save_all=True, append_images=frames[1:]))
 
 
-def test_a_photo_that_carries_a_preview_or_a_film_is_read(seven: Pixels) -> None:
-    large, preview = Image.fromarray(drawn(seven, np.random.default_rng(0))), Image.new("L", (50, 50), 255)
-    photo = encoded(large, "MPO", save_all=True, append_images=[preview])
-    assert is_like(read_picture(photo), seven)
-    film = b"\xff\xda" * 1000
-    assert is_like(read_picture(photo + film), seven)
-
-
 @pytest.mark.parametrize("size", [(4097, 4096), (2**31 - 1, 1), (100_000, 100_000)])
 def test_too_many_pixels_are_refused_before_any_is_decoded(size: tuple[int, int]) -> None:
     tracemalloc.start()
@@ -371,13 +363,6 @@ def test_a_jpeg_in_very_many_pieces_is_refused(seven: Pixels) -> None:
     jpeg = encoded(seven, "JPEG")
     with pytest.raises(ValueError, match="it consists of more than 50,000 pieces"):
         read_picture(jpeg[:2] + b"\xff" + bytes(MAX_PIECES) + jpeg[2:])
-
-
-def test_a_jpeg_of_very_many_scans_is_refused(seven: Pixels) -> None:
-    jpeg = encoded(seven, "JPEG", progressive=True)
-    last_scan = jpeg[jpeg.rindex(b"\xff\xda") : -2]
-    with pytest.raises(ValueError, match="more than 50 scans; save it again"):
-        read_picture(jpeg[:-2] + last_scan * MAX_JPEG_SCANS + jpeg[-2:])
 
 
 def test_nothing_is_written_to_stderr_about_a_senders_file(seven: Pixels) -> None:
