@@ -41,6 +41,6 @@ def too_many_requests(what_waits: str) -> ApiError:
     return ApiError(429, "queue_full", sentence, {"Retry-After": "1"})
 
 
-def too_many_images(came: str, max_images: int) -> ApiError:
-    """Return the refusal of more than `max_images` images; `came` says how many, as "1,025 images" or in numbers."""
-    return ApiError(413, "too_many_images", f"{came} came; send at most {max_images:,} images in one request.")
+def too_many_images(received: str, max_images: int) -> ApiError:
+    """Return the error of more than `max_images` images; `received` says how many, as "1,025 images"."""
+    return ApiError(413, "too_many_images", f"{received} received; send at most {max_images:,} images in one request.")

@@ -32,13 +32,14 @@ _one_large_picture = threading.Lock()
 
 
 @contextmanager
-def greyscale(body: bytes | memoryview) -> Iterator[Image.Image]:
+def greyscale(body: bytes | memoryview, is_wanted: Callable[[], bool] = lambda: True) -> Iterator[Image.Image]:
     """Give `body`, a PNG or JPEG, in mode L, upright, with a background where it was transparent.
 
     Safe in threads: a large picture waits until no other large one is in its block.
 
     Raises:
         ValueError: it is no such picture, broken, too large or animated; the message says what to send.
+        TimeoutError: its turn to be decoded has come, and `is_wanted` returns False.
     """
     picture, decoded_bytes = open_picture(memoryview(body))
     with damage_reported():
@@ -51,8 +52,11 @@ def greyscale(body: bytes | memoryview) -> Iterator[Image.Image]:
             "send a smaller copy, or one in greyscale."
         )
     turn = nullcontext() if decoded_bytes <= SMALL_DECODED_BYTES else _one_at_a_time()
-    with turn, closing(picture), closing(_decoded(picture)) as grey:
-        yield grey
+    with turn, closing(picture):
+        if not is_wanted():
+            raise TimeoutError("the picture was not decoded in time.")
+        with closing(_decoded(picture)) as grey:
+            yield grey
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """One PNG or JPEG of a digit, brought into MNIST's form: http://yann.lecun.com/exdb/mnist/ says how its makers did it."""
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,15 +26,16 @@ BLANK_SPREADS = 7  # the strongest of WORKING_SIZE² pixels of noise alone is at
 EDGE_SHARE = 0.25  # of full ink: what is fainter does not widen the box around the digit
 
 
-def read_picture(body: bytes | memoryview) -> NDArray[np.uint8]:
+def read_picture(body: bytes | memoryview, is_wanted: Callable[[], bool] = lambda: True) -> NDArray[np.uint8]:
     """Return the digit in `body`, a PNG or JPEG, as uint8 of shape (28, 28): light ink (255) on a dark ground (0).
 
     Safe in threads.
 
     Raises:
         ValueError: it is no such picture, broken, too large, animated or blank; the message says what to send.
+        TimeoutError: `is_wanted`, asked before it is decoded, returned False.
     """
-    with greyscale(body) as grey:
+    with greyscale(body, is_wanted) as grey:
         ink = _ink(grey)
     return _centred(_fitted(ink))
 

@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import tracemalloc
 import zlib
 from collections import Counter
@@ -161,6 +162,22 @@ def test_small_pictures_do_not_wait_for_large_ones(seven: Pixels) -> None:
         with pytest.raises(TimeoutError):
             waiting.result(0.5)
     assert waiting.result().any()
+
+
+def test_a_large_picture_whose_client_left_while_it_waited_is_not_decoded() -> None:
+    large, client_left = scanned("RGB", (2480, 3508)), threading.Event()
+    with ThreadPoolExecutor(1) as threads, greyscale(large):
+        waiting = threads.submit(read_picture, large, lambda: not client_left.is_set())
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        client_left.set()
+    assert isinstance(waiting.exception(), TimeoutError)
+
+
+@pytest.mark.parametrize("media_type", [PNG, JPEG])
+def test_a_picture_that_nobody_waits_for_is_not_decoded(seven: Pixels, media_type: str) -> None:
+    with pytest.raises(TimeoutError):
+        decode(request_format(media_type), encoded(seven), media_type, 1, lambda: False)
 
 
 def test_a_cameras_photo_is_small() -> None:
