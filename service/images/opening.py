@@ -51,12 +51,14 @@ def open_picture(body: memoryview) -> tuple[ImageFile, int]:
         file = _BoundedFile(body) if is_jpeg else _checked_png(body)
         picture = JpegImageFile(file) if is_jpeg else PngImageFile(file)
         file.is_in_header = False
-    _check_size(picture.size)
+        coefficient_bytes = _coefficient_bytes(picture, body[: file.tell()]) if isinstance(picture, JpegImageFile) else 0
+    width, height = picture.size
+    if width * height > MAX_PICTURE_PIXELS:
+        received = f"the picture has {width:,}×{height:,} pixels"
+        raise ValueError(f"{received}; send at most {MAX_PICTURE_PIXELS:,}, in a smaller copy.")
     frames = getattr(picture, "n_frames", 1)
     if frames > 1:
         raise ValueError(f"the picture is animated ({frames} frames); send a still picture of one digit.")
-    with damage_reported():
-        coefficient_bytes = _coefficient_bytes(picture, body[: file.tell()]) if isinstance(picture, JpegImageFile) else 0
     if coefficient_bytes and _has_many_scans(body, file.tell()):
         received = f"has more than {MAX_PIECES:,} segments or more than {MAX_JPEG_SCANS} scans"
         raise ValueError(f"the JPEG {received}; save it again as a baseline JPEG or as PNG.")
@@ -83,33 +85,22 @@ def damage_reported() -> Iterator[None]:
         ) from None
 
 
-def _check_size(size: tuple[int, int]) -> None:
-    width, height = size
-    if width * height > MAX_PICTURE_PIXELS:
-        raise ValueError(
-            f"the picture has {width:,}×{height:,} pixels; send at most {MAX_PICTURE_PIXELS:,}, in a smaller copy."
-        )
-
-
 def _has_many_scans(jpeg: memoryview, at: int) -> bool:
-    """Say whether too many scans, or segments, are in `jpeg` from `at` on, where the data of its first scan begins."""
+    """Say whether too many scans, or segments, follow the header of `jpeg`, which ends at `at`.
+
+    Segments are passed over, as libjpeg does: what only looks like a marker there is none, nor is what a phone appends.
+    """
     num_scans = 1
-    for count, marker in enumerate(_markers(jpeg, at)):
-        num_scans += marker == _START_OF_SCAN
-        if num_scans > MAX_JPEG_SCANS or count > MAX_PIECES:
-            return True
-        if marker == _END_OF_IMAGE:  # what follows is no part of it: phones append a film
-            break
-    return False
-
-
-def _markers(jpeg: memoryview, at: int) -> Iterator[bytes]:
-    """Yield the markers from `at` on that libjpeg acts upon: none of those bytes that only look like one in a segment."""
-    while at < len(jpeg):
+    for _ in range(MAX_PIECES):
         found = _MARKER.search(jpeg, at, at + _SEARCHED_BYTES)
-        if found:
-            yield found[0]
-        at = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2]) if found else at + _SEARCHED_BYTES - 1
+        if found is None:
+            at += _SEARCHED_BYTES - 1
+        else:
+            num_scans += found[0] == _START_OF_SCAN
+            at = found.end() + int.from_bytes(jpeg[found.end() : found.end() + 2])
+        if at >= len(jpeg) or (found and found[0] == _END_OF_IMAGE) or num_scans > MAX_JPEG_SCANS:
+            return num_scans > MAX_JPEG_SCANS
+    return True
 
 
 class _BoundedFile(io.BytesIO):
