@@ -16,7 +16,7 @@ from benchmarks.scenarios import FORMS, JSON, LOADS, MAX_IMAGES, Form, Images, S
 from benchmarks.servers import Server
 from models.card import KERAS_FILE
 from models.digits import MODEL_NAME
-from service.protocols.answers import encode_bytes, encode_json
+from service.protocols.native import encode_bytes, encode_json
 from training.data import read_mnist
 
 CLIENT_CORE, SERVER_CORE = 0, 1

@@ -1,8 +1,11 @@
-"""How a request is refused: the status, the reason that is counted, and the sentence that says what to do."""
+"""What an error answers: the status, the reason that is counted, and the sentence that says what to do."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
+
+from bentoml.exceptions import BentoMLException
 
 Reason = Literal[
     "malformed",
@@ -13,34 +16,42 @@ Reason = Literal[
     "queue_full",
     "deadline_exceeded",
     "draining",
+    "engine_silent",
     "client_left",
     "not_found",
     "method",
     "unauthenticated",
     "internal",
 ]
+REASONS: tuple[Reason, ...] = get_args(Reason)
 
-# The status that nginx gives to a client that left before it was answered. It is sent although nobody hears it:
+# The status that nginx gives to a client that left before it was answered. It is sent although nobody receives it:
 # BentoML's timeout waits for the first byte of an answer, and a shutdown would wait for that.
 CLIENT_LEFT = 499
 
 
-class ApiError(Exception):
-    """A request that is answered with an error."""
+class ApiError(BentoMLException):
+    """A request that is answered with an error. BentoML, where it is the one that called, answers with its sentence too."""
 
     def __init__(self, status: int, reason: Reason, sentence: str, headers: Mapping[str, str] = MappingProxyType({})) -> None:
         super().__init__(sentence)
+        self.error_code = HTTPStatus.BAD_REQUEST if status == CLIENT_LEFT else HTTPStatus(status)
         self.status = status
         self.reason: Reason = reason
         self.headers = headers
 
 
-def too_many_requests(what_waits: str) -> ApiError:
-    """Return the refusal of a request that came when there was no room for it."""
-    sentence = f"{what_waits}; send again in a second, or to another replica."
-    return ApiError(429, "queue_full", sentence, {"Retry-After": "1"})
+def too_many_requests(full: str) -> ApiError:
+    """Return the error of a request for which there is no room; `full` says what is full, as "the queue is full"."""
+    return ApiError(429, "queue_full", f"Overloaded: {full}; retry after 1 s.", {"Retry-After": "1"})
 
 
 def too_many_images(received: str, max_images: int) -> ApiError:
     """Return the error of more than `max_images` images; `received` says how many, as "1,025 images"."""
     return ApiError(413, "too_many_images", f"{received} received; send at most {max_images:,} images in one request.")
+
+
+def deadline_exceeded(seconds: float) -> ApiError:
+    """Return the error of a request that was not answered within `seconds`."""
+    sentence = f"there was no answer within {seconds:g} s; send it again, or fewer images at a time."
+    return ApiError(504, "deadline_exceeded", sentence)

@@ -7,17 +7,17 @@ import bentoml
 import numpy as np
 from bentoml.exceptions import BentoMLConfigException
 
-from models.digits import check_images, hint_about
 from models.engine import NoGpuError, require_gpu
 from service.http.app import App
 from service.http.connections import accept_all_pending
-from service.inference.batcher import Batcher
+from service.inference.health import EngineHealth
 from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
+from service.inference.predictor import Predictor
 from service.observability.logs import configure_logs
 from service.process.memory import freeze_start_up_heap, keep_freed_memory, limit_arenas
 from service.process.open_files import raise_open_files_limit
 from service.process.shutdown import Shutdown
-from service.protocols.answers import PredictionResponse
+from service.protocols.native import PredictionResponse, encode_prediction
 from service.settings import Settings
 
 
@@ -31,7 +31,8 @@ def _settings() -> Settings:
 
 SETTINGS = _settings()
 REPOSITORY = ModelRepository(SETTINGS.model, SETTINGS.device)
-BATCHER = Batcher(SETTINGS.max_batch_images, SETTINGS.max_queued_images)
+PREDICTOR = Predictor(REPOSITORY, SETTINGS)
+HEALTH = EngineHealth(PREDICTOR.batcher, REPOSITORY, SETTINGS.request_timeout_seconds)
 SHUTDOWN = Shutdown(SETTINGS.drain_seconds)
 
 
@@ -40,7 +41,7 @@ SHUTDOWN = Shutdown(SETTINGS.drain_seconds)
     workers=SETTINGS.workers,
     # BentoML's limit covers receiving and answering and is only a backstop for ours, which have sentences.
     traffic={"timeout": 2 * SETTINGS.request_timeout_seconds + 1},
-    # Ours take their place: theirs label by raw path, so that any stranger makes new series.
+    # Ours take their place: theirs label by raw path, so that every unknown path makes new series.
     metrics={"enabled": False},
     logging={"access": {"enabled": SETTINGS.access_log}},
     tracing={"excluded_urls": "" if SETTINGS.tracing else ".*"},
@@ -55,8 +56,9 @@ class DigitClassifier:
         REPOSITORY.load()
         SHUTDOWN.begin_on_sigterm()
         accept_all_pending(asyncio.get_running_loop())
+        watches = (REPOSITORY.watch(SETTINGS.model_poll_seconds), HEALTH.watch())
         # Held here, because the event loop holds its tasks only weakly.
-        self._watching = asyncio.get_running_loop().create_task(REPOSITORY.watch(SETTINGS.model_poll_seconds))
+        self._watching = [asyncio.get_running_loop().create_task(watch) for watch in watches]
         freeze_start_up_heap()
 
     @bentoml.on_deployment
@@ -73,26 +75,18 @@ class DigitClassifier:
         except (ModelLoadError, NoGpuError) as error:
             raise BentoMLConfigException(str(error)) from None
 
-    # Declared without a shape, because BentoML's client then takes nested lists and arrays alike. Over HTTP the door
+    # Declared without a shape, because BentoML's client then takes nested lists and arrays alike. Over HTTP the app
     # answers in its place: BentoML's own path costs several times more and reshapes what it should refuse.
     @bentoml.api
     async def predict(self, images: np.ndarray) -> PredictionResponse:
         """Answer which digit each image shows: (N, 784) or (N, 28, 28) pixels from 0 to 255."""
-        pixels = check_images(images)
-        version = REPOSITORY.served
-        computed = await BATCHER.submit(version.engine, pixels, SETTINGS.request_timeout_seconds)
-        return PredictionResponse(
-            model=version.tag,
-            digits=computed.digits.tolist(),
-            hint=hint_about(pixels),
-            probabilities=computed.probabilities.tolist(),
-        )
+        return PredictionResponse.model_validate_json(encode_prediction(await PREDICTOR.predict(images)))
 
 
 DigitClassifier.add_asgi_middleware(
     App,  # pyright: ignore[reportArgumentType]: BentoML's protocol describes the class as its own instance
-    repository=REPOSITORY,
-    batcher=BATCHER,
+    predictor=PREDICTOR,
+    health=HEALTH,
     settings=SETTINGS,
     shutdown=SHUTDOWN,
 )

@@ -3,9 +3,6 @@
 import gzip
 import os
 import shutil
-import struct
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,24 +10,19 @@ from pathlib import Path
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 os.environ["BENTOML_DO_NOT_TRACK"] = "True"
 
-import numpy as np
 import pytest
 from bentoml._internal.configuration.containers import BentoMLContainer
 from bentoml._internal.models import ModelStore
 
 from models.digits import MODEL_NAME
-from tests.support.serving import ROOT, Server, serving
+from tests.support.serving import Server, serving
+from tests.support.training import idx_bytes, run_training
 from training.data import TEST_IMAGES, TEST_LABELS, TRAIN_IMAGES, TRAIN_LABELS, Mnist, read_mnist
 
 
 @pytest.fixture(scope="session")
 def mnist() -> Mnist:
     return read_mnist()
-
-
-def idx_bytes(array: np.ndarray) -> bytes:
-    """Return `array` of unsigned bytes in IDX form."""
-    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
 
 
 @pytest.fixture(scope="session")
@@ -59,18 +51,6 @@ def versions_folder(tmp_path: Path) -> Iterator[Path]:
     yield models / MODEL_NAME
     BentoMLContainer.model_store_dir.set(before[0])
     BentoMLContainer.model_store.set(before[1])
-
-
-def run_training(home: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `python -m training` on the store in `home`."""
-    return subprocess.run(
-        [sys.executable, "-m", "training", *arguments],
-        cwd=ROOT,
-        env=os.environ | {"BENTOML_HOME": str(home)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="session")

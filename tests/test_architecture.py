@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 from bentoml._internal.bento.build_config import BentoPathSpec
+from pathspec import PathSpec
 
-from tests.support.serving import ROOT
+from tests.support.project import ROOT
 
 # What each room may import besides itself. A room is a folder or, beside folders, a module; the longest name counts.
 MAY_IMPORT = {
@@ -72,6 +73,12 @@ def test_no_module_comes_back_to_itself_through_its_imports() -> None:
     TopologicalSorter({name_of(path): set(imports(path)) for path in ALL_MODULES}).prepare()
 
 
+def test_no_test_module_imports_another() -> None:
+    # Fixtures need no import, and what several modules call stands in tests/support.
+    for path in modules("tests"):
+        assert not [name for name in imports(path) if re.search(r"(^|\.)(test_|conftest)", name)], path
+
+
 def test_every_room_says_what_it_is_for() -> None:
     for folder in {path.parent for path in ALL_MODULES}:
         assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text())), folder
@@ -84,6 +91,16 @@ def test_a_bento_holds_every_file_that_serving_needs() -> None:
     assert [path for path in tracked if not chosen.includes(path)] == []
     assert chosen.includes("service/room/room_within/module.py")
     assert not chosen.includes("training/store.py")
+
+
+def test_an_image_can_be_built_from_every_file_that_it_needs() -> None:
+    ignored = PathSpec.from_lines("gitwildmatch", (ROOT / ".dockerignore").read_text().splitlines())
+    needed = subprocess.check_output(
+        ["git", "ls-files", "requirements", "models", "training", "service", "data/mnist"], cwd=ROOT, text=True
+    ).splitlines()
+    assert "service/http/app.py" in needed
+    assert [path for path in needed if ignored.match_file(path)] == []
+    assert ignored.match_file("README.md")
 
 
 def test_no_lock_file_names_an_index() -> None:

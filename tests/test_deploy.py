@@ -10,7 +10,7 @@ from prometheus_client import Counter, Histogram
 
 from service.observability import metrics
 from service.settings import RENAMED, Settings
-from tests.conftest import ROOT
+from tests.support.project import ROOT
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SERVICES = yaml.safe_load(COMPOSE)["services"]

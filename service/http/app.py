@@ -1,7 +1,8 @@
-"""The door: every request comes in here, finds its route, is counted once, and is told in one form what went wrong."""
+"""Every request: its route, its metrics, and what went wrong in one form."""
 
 import asyncio
 import logging
+from collections.abc import Iterator
 
 from opentelemetry import trace
 from starlette.applications import Starlette
@@ -14,21 +15,25 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ApiError
 from service.http.auth import ApiKeyAuth
-from service.http.endpoint import PredictEndpoint
+from service.http.endpoint import InferenceEndpoint
 from service.http.openapi import openapi_document
 from service.http.pages import page_routes
+from service.http.request_body import BodyReader
 from service.http.request_cycle import RequestCycle
-from service.inference.batcher import Batcher
-from service.inference.model_repository import ModelRepository
+from service.http.router import Router
+from service.images.decode_pool import DecodePool
+from service.inference.health import EngineHealth
+from service.inference.predictor import Predictor
 from service.observability import metrics
 from service.process.shutdown import Shutdown
-from service.protocols.answers import encode_error
 from service.protocols.media_types import JSON
+from service.protocols.native import encode_error
+from service.protocols.routes import INFERENCE_ROUTES
 from service.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-# What stands in the metrics for a path that is not a route, whatever it was.
+# The label of requests to unknown paths, whatever they are.
 _UNMATCHED = "unmatched"
 
 _INTERNAL = ApiError(500, "internal", "the service failed to answer; its log says why. Try again, and report it if it stays.")
@@ -38,25 +43,26 @@ class App:
     """ASGI middleware before BentoML's own application, which answers only what this leaves to it."""
 
     def __init__(
-        self, app: ASGIApp, repository: ModelRepository, batcher: Batcher, settings: Settings, shutdown: Shutdown
+        self, app: ASGIApp, predictor: Predictor, health: EngineHealth, settings: Settings, shutdown: Shutdown
     ) -> None:
         self._app = app
         self._shutdown = shutdown
-        self._repository = repository
+        self._health = health
+        self._repository = predictor.repository
         self._keys = ApiKeyAuth(settings.api_keys, settings.public_metrics)
         self._docs = openapi_document(settings)
         routes = [
-            Route("/predict", PredictEndpoint(repository, batcher, settings), methods=["POST"]),
+            *_inference_routes(predictor, settings),
             Route("/model", self._model),
+            Route("/livez", self._livez),
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
             Route("/docs.json", self._docs_json),
-            Route("/livez", app, methods=["GET"]),
             Route("/schema.json", app, methods=["GET"]),
         ]
-        self._routes = {route.path: route for route in routes} | page_routes(repository)
+        self._router = Router({route.path: route for route in routes} | page_routes(self._repository))
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
-        self._drained_seconds = settings.request_timeout_seconds
+        self._timeout_seconds = settings.request_timeout_seconds
         self._is_traced = settings.tracing
         self._is_first = not (settings.access_log or settings.tracing)
 
@@ -65,10 +71,10 @@ class App:
             if scope["type"] == "lifespan" and self._is_first:
                 self._move_to_the_front(scope["app"])
             return await self._app(scope, receive, send)
-        route = self._routes.get(scope["path"])
+        route = scope["route"] = self._router.find(scope)
         label = route.path if route else _UNMATCHED
         send = _naming_its_span(send) if self._is_traced else send
-        cycle = RequestCycle(scope, receive, send, label, self._drained_seconds)
+        cycle = RequestCycle(scope, receive, send, label, self._timeout_seconds)
         try:
             await self._answer_with_cors(scope, cycle.receive, cycle.send)
         except Exception:
@@ -89,7 +95,7 @@ class App:
         app.middleware_stack = self
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        route = self._routes.get(scope["path"])
+        route = scope["route"]
         try:
             self._keys.check(scope["path"], scope["headers"])
             if route is None:
@@ -107,11 +113,18 @@ class App:
         version = self._repository.served
         return Response(version.card.model_dump_json(), media_type=JSON, headers={"X-Model-Version": version.card.version})
 
+    async def _livez(self, request: Request) -> Response:
+        if not self._health.is_alive():
+            raise ApiError(503, "engine_silent", "the engine does not answer, and has not for long; restart this worker.")
+        return PlainTextResponse("\n")
+
     async def _readyz(self, request: Request) -> Response:
         if self._shutdown.has_begun:
             raise ApiError(
-                503, "draining", "this worker is about to stop; send requests to another one, or try again in some seconds."
+                503, "draining", "this worker is stopping; send requests to another one, or try again in some seconds."
             )
+        if not self._health.is_ready():
+            raise ApiError(503, "engine_silent", "the engine does not answer; send requests to another replica.")
         # A worker takes no request before its version has answered the golden digits.
         return PlainTextResponse("\n")
 
@@ -120,6 +133,14 @@ class App:
 
     async def _docs_json(self, request: Request) -> Response:
         return JSONResponse(self._docs)
+
+
+def _inference_routes(predictor: Predictor, settings: Settings) -> Iterator[Route]:
+    bodies = BodyReader(settings.max_body_bytes, settings.max_pending_body_bytes, settings.request_timeout_seconds)
+    decode_pool = DecodePool(settings.decode_queue_timeout_seconds)
+    for path, open_call in INFERENCE_ROUTES.items():
+        endpoint = InferenceEndpoint(open_call, predictor, bodies, decode_pool, settings.max_images)
+        yield Route(path, endpoint, methods=["POST"])
 
 
 def _naming_its_span(send: Send) -> Send:
@@ -133,7 +154,7 @@ def _naming_its_span(send: Send) -> Send:
 
 
 def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
-    """Let pages of `origins` call the service. BentoML's own option for this never reaches the door."""
+    """Let pages of `origins` call the service. BentoML's own option for this does not reach this app."""
     if not origins:
         return app
     return CORSMiddleware(

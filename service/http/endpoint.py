@@ -1,145 +1,104 @@
-"""`POST /predict` as one plain ASGI callable: read, decode, submit, encode, send."""
+"""An inference request, whatever its protocol: check its headers, read its body, predict, send the answer."""
 
 import asyncio
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Any
-from urllib.parse import parse_qs
 
-import numpy as np
-from numpy.typing import NDArray
 from starlette.types import Receive, Scope, Send
 
-from models.digits import NUM_PIXELS, hint_about
+from models.digits import NUM_PIXELS
 from service.errors import CLIENT_LEFT, ApiError, too_many_requests
 from service.http.request_body import BodyReader
 from service.http.request_cycle import offers_another_protocol
 from service.images.decode_pool import DecodePool
-from service.inference.batcher import Batcher, DeadlineError, Prediction, QueueFullError
-from service.inference.model_repository import LoadedModel, ModelRepository
+from service.inference.predictor import Pixels, Prediction, Predictor
 from service.observability import metrics
 from service.process.memory import IdleTrimmer, give_back_freed_memory
-from service.protocols.answers import BYTES, answer_type, encode_bytes, encode_json, explain
-from service.protocols.media_types import RequestFormat, decode, request_format
-from service.settings import Settings
+from service.protocols.media_types import BYTES
+from service.protocols.protocol import Call, OpenCall
 
-# From here on, what bodies in hand leave behind in memory is worth giving back; of a picture it may be a thousand times that.
+# From here on, what pending bodies leave behind in memory is worth giving back; of a picture it may be a thousand times that.
 _LARGE_BYTES = 2**16
 _HUGE_BYTES = 8 * 2**20
 
-_Answered = tuple[NDArray[np.float32], Prediction, tuple[float, float]]
 
+class InferenceEndpoint:
+    """Answers inference requests of one protocol. What it refuses it raises as an `ApiError`, for the app to send."""
 
-class PredictEndpoint:
-    """Answers digits. Whatever it refuses, it raises as an `ApiError`, for the door to word."""
-
-    def __init__(self, repository: ModelRepository, batcher: Batcher, settings: Settings) -> None:
-        self._repository = repository
-        self._batcher = batcher
-        self._settings = settings
-        self._intake = BodyReader(settings.max_body_bytes, settings.max_pending_body_bytes, settings.request_timeout_seconds)
-        self._slow_lane = DecodePool(settings.decode_queue_timeout_seconds)
-        self._quiet_moment = IdleTrimmer()
+    def __init__(
+        self, open_call: OpenCall, predictor: Predictor, bodies: BodyReader, decode_pool: DecodePool, max_images: int
+    ) -> None:
+        self._open_call = open_call
+        self._predictor = predictor
+        self._bodies = bodies
+        self._decode_pool = decode_pool
+        self._max_images = max_images
+        self._idle_trimmer = IdleTrimmer()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        announced = headers.get(b"content-length")
-        # Zeros may stand before it, more of them than Python makes a number of.
-        with self._intake.place(int(announced.lstrip(b"0") or 0) if announced else None) as place:
+        with self._bodies.place(_content_length(headers)) as reservation:
             # All that can be refused without the body is refused before it is read.
-            if b"upgrade" in headers:
-                _check_protocol(scope)
-            if b"content-encoding" in headers:
-                _check_coding(headers[b"content-encoding"])
-            content_type = headers.get(b"content-type", b"").decode("latin-1")
-            form = request_format(content_type)
-            if form.is_slow and self._slow_lane.is_full():
-                raise too_many_requests("other pictures wait to be read")
-            media_type = answer_type(headers.get(b"accept", b"").decode("latin-1"))
-            is_explained = _wants_explanation(scope["query_string"], media_type)
-            body = await self._intake.read(receive, place)
-            version = self._repository.served
-            computing = self._computed(version, form, body, content_type)
+            _check_headers(scope, headers)
+            call = self._open_call(headers, scope["query_string"], scope.get("path_params", {}))
+            if call.is_slow and self._decode_pool.is_full():
+                raise too_many_requests("other pictures are waiting to be decoded")
+            body = await self._bodies.read(receive, reservation)
+            answering = self._predicted(call, body)
             # Watching for a client that leaves costs more than the next turn of the event loop is away.
-            will_wait = form.is_slow or self._batcher.will_wait()
-            images, computed, waited = await (_unless_left(receive, computing) if will_wait else computing)
-            to_encode = time.perf_counter()
-            answer = _encoded(version, images, computed, media_type, is_explained)
+            will_wait = call.is_slow or self._predictor.will_wait()
+            prediction = await (_unless_left(receive, answering) if will_wait else answering)
+            await _send(send, call, prediction)
 
-        stages = (*waited, computed.compute_seconds, time.perf_counter() - to_encode)
-        metrics.count_stages(stages)
-        await _send(send, answer, media_type, version, stages)
+    async def _predicted(self, call: Call, body: bytes) -> Prediction:
+        """Return the answer for the images in `body`; while a whole batch waits, small bodies wait undecoded."""
 
-    async def _computed(self, version: LoadedModel, form: RequestFormat, body: bytes, content_type: str) -> _Answered:
-        """Return the images, what the engine answered, and the seconds that parsing and the queue took."""
-        limit, complete = self._settings.request_timeout_seconds, time.perf_counter()
-        try:
-            if not (form.is_slow or self._batcher.has_room()):
-                # What is not parsed yet takes the least memory, and is computed no later for it.
-                await self._batcher.wait_for_room(len(body) // NUM_PIXELS, limit)
-            began = time.perf_counter()
-            images = await self._decoded(form, body, content_type, complete + limit)
-            decoded = time.perf_counter()
-            computed = await self._batcher.submit(version.engine, images, limit - (decoded - complete))
-        except QueueFullError:
-            raise too_many_requests(f"{self._settings.max_queued_images:,} images wait already") from None
-        except DeadlineError:
-            sentence = f"there was no answer within {limit:g} s; send again, or fewer images at a time."
-            raise ApiError(504, "deadline_exceeded", sentence) from None
-        return images, computed, (decoded - began, computed.queue_seconds + began - complete)
+        async def decode(deadline: float) -> Pixels:
+            return await self._decoded(call, body, deadline)
 
-    async def _decoded(self, form: RequestFormat, body: bytes, content_type: str, deadline: float) -> NDArray[np.float32]:
+        return await self._predictor.predict_decoded(decode, 0 if call.is_slow else max(1, len(body) // NUM_PIXELS))
+
+    async def _decoded(self, call: Call, body: bytes, deadline: float) -> Pixels:
         is_over = False
 
         def is_wanted() -> bool:
             return not is_over and time.perf_counter() < deadline
 
         if len(body) > _HUGE_BYTES:
-            give_back_freed_memory()  # the pieces in which it came, before parsing takes as much again
-        arguments = (form, body, content_type, self._settings.max_images, is_wanted)
+            give_back_freed_memory()  # the pieces in which it arrived, before parsing takes as much again
         try:
-            if not form.is_slow:
-                return decode(*arguments)
+            if not call.is_slow:
+                return call.decode(body, self._max_images, is_wanted)
             async with asyncio.timeout(deadline - time.perf_counter()):
-                return await self._slow_lane.run(decode, *arguments)
-        except TimeoutError:
-            raise DeadlineError from None
-        except BaseException:
-            self._batcher.admit()
-            raise
+                return await self._decode_pool.run(call.decode, body, self._max_images, is_wanted)
         finally:
             is_over = True
-            if self._intake.bytes_in_hand > _LARGE_BYTES or form.is_slow:
-                self._quiet_moment.put_off()
+            if self._bodies.bytes_in_hand > _LARGE_BYTES or call.is_slow:
+                self._idle_trimmer.put_off()
 
 
-def _check_protocol(scope: Scope) -> None:
-    if offers_another_protocol(scope):  # then uvicorn reads no body
-        came = dict(scope["headers"])[b"upgrade"][:40].decode("latin-1")
-        sentence = f"the request offers to upgrade to {came}; send it in HTTP/1.1 alone, without the header Upgrade."
+def _content_length(headers: dict[bytes, bytes]) -> int | None:
+    announced = headers.get(b"content-length")
+    # Zeros may stand before it, more of them than Python makes a number of.
+    return int(announced.lstrip(b"0") or 0) if announced else None
+
+
+def _check_headers(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    if b"upgrade" in headers and offers_another_protocol(scope):  # then uvicorn reads no body
+        received = headers[b"upgrade"][:40].decode("latin-1")
+        sentence = f"the request offers to upgrade to {received}; send it in HTTP/1.1 alone, without the header Upgrade."
         raise ApiError(400, "malformed", sentence)
-
-
-def _check_coding(coding: bytes) -> None:
+    coding = headers.get(b"content-encoding", b"identity")
     if coding.strip().lower() != b"identity":
-        came = coding[:40].decode("latin-1")
-        sentence = f"Content-Encoding is {came}; send the body as it is, or pixels as {BYTES}, a quarter of the size of JSON."
+        received = coding[:40].decode("latin-1")
+        sentence = (
+            f"Content-Encoding is {received}; send the body as it is, or pixels as {BYTES}, a quarter of the size of JSON."
+        )
         raise ApiError(415, "media_type", sentence)
 
 
-def _wants_explanation(query: bytes, media_type: str) -> bool:
-    if not query:
-        return False
-    choice = parse_qs(query.decode("latin-1"), keep_blank_values=True).get("explain", ["false"])[-1]
-    if choice not in ("true", "false"):
-        raise ApiError(400, "malformed", f"explain is {choice[:40]!r}; send ?explain=true, or leave it out.")
-    if choice == "true" and media_type == BYTES:
-        sentence = f"explain=true was asked for with Accept: {BYTES}, which has no room for evidence; accept JSON."
-        raise ApiError(400, "malformed", sentence)
-    return choice == "true"
-
-
-async def _unless_left(receive: Receive, answer: Coroutine[Any, Any, _Answered]) -> _Answered:
+async def _unless_left(receive: Receive, answer: Coroutine[Any, Any, Prediction]) -> Prediction:
     """Wait for `answer`, but no longer than the client does.
 
     Raises:
@@ -161,25 +120,33 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-def _encoded(
-    version: LoadedModel, images: NDArray[np.float32], computed: Prediction, media_type: str, is_explained: bool
-) -> bytes:
-    if media_type == BYTES:
-        return encode_bytes(computed.probabilities)
-    explanation = explain(images, computed.digits, version.weights, version.biases) if is_explained else None
-    return encode_json(version.tag, computed.digits, computed.probabilities, hint_about(images), explanation)
-
-
-async def _send(send: Send, body: bytes, media_type: str, version: LoadedModel, stages: tuple[float, ...]) -> None:
-    milliseconds = tuple(1000 * seconds for seconds in stages)
+async def _send(send: Send, call: Call, prediction: Prediction) -> None:
+    started = time.perf_counter()
+    answer = call.encode(prediction)
+    # Of an answer in pieces, which are made as they are sent, what comes before the first.
+    encoded = time.perf_counter() - started
+    stages = (prediction.parse_seconds, prediction.queue_seconds, prediction.compute_seconds, encoded)
+    metrics.count_stages(stages)
     headers = [
-        (b"content-type", media_type.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"x-model-version", version.card.version.encode()),
-        (b"server-timing", _SERVER_TIMING % milliseconds),
+        (b"content-type", answer.media_type.encode()),
+        (b"x-model-version", prediction.model.card.version.encode()),
+        (b"server-timing", _SERVER_TIMING % tuple(1000 * seconds for seconds in stages)),
+        *answer.headers,
     ]
+    if isinstance(answer.body, bytes):
+        headers.append((b"content-length", b"%d" % len(answer.body)))
     await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    if isinstance(answer.body, bytes):
+        await send({"type": "http.response.body", "body": answer.body})
+    else:
+        await _send_pieces(send, answer.body)
+
+
+async def _send_pieces(send: Send, pieces: Iterator[bytes]) -> None:
+    for piece in pieces:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await asyncio.sleep(0)  # to make a piece takes milliseconds, and others are waiting
+    await send({"type": "http.response.body"})
 
 
 _SERVER_TIMING = b", ".join(b"%s;dur=%%.3f" % stage.encode() for stage in metrics.STAGES)

@@ -8,8 +8,8 @@ from pydantic.json_schema import models_json_schema
 from models.digits import IMAGE_SHAPE, MAX_PIXEL, NUM_PIXELS
 from service.http.pages import FILES, PICTURE, PICTURES, PerceptronQuery, file_names, file_type
 from service.observability.metrics import STAGES
-from service.protocols.answers import ErrorResponse, PredictionResponse
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG, REQUEST_FORMATS
+from service.protocols.native import ErrorResponse, PredictionResponse
 from service.settings import Settings
 
 _CONTRACT_VERSION = "1"
@@ -33,7 +33,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
             "/predict": {"post": _predict(settings)},
             "/model": {"get": _get("The card of the version that is served.", JSON)},
             **_page_paths(),
-            "/livez": {"get": _get("200 as long as the process lives.", "text/plain", refusals={})},
+            "/livez": {"get": _get("200 unless the engine has not answered for long.", "text/plain", refusals=_ENGINE_SILENT)},
             "/readyz": {"get": _get("200 once the version answered its golden digits.", "text/plain", refusals=_DRAINING)},
             "/metrics": {"get": _get("Metrics of all workers, for Prometheus.", "text/plain")},
             "/docs.json": {"get": _get("This document.", JSON)},
@@ -54,7 +54,8 @@ _NO_KEY = {401: "No key or one that is not known, where keys are set."}
 _GONE = _NO_KEY | {404: "The version that is served is no longer in the store."}
 _NO_SUCH = _NO_KEY | {404: "There is none of that name, or the version that is served is no longer in the store."}
 _MALFORMED = _NO_KEY | {400: "The query is not what it should be; the sentence says what is wrong."}
-_DRAINING = {503: "This worker is about to stop."}
+_ENGINE_SILENT = {503: "The engine does not answer; restart this worker."}
+_DRAINING = {503: "This worker is stopping, or its engine does not answer."}
 
 
 def _get(

@@ -116,7 +116,7 @@ class BodyReader:
 
 
 def _full(room: ByteBudget) -> ApiError:
-    return too_many_requests(f"bodies of {room.bytes:,} bytes are coming in or wait already")
+    return too_many_requests(f"request bodies of {room.bytes:,} bytes are pending")
 
 
 class _Limit:

@@ -1,4 +1,4 @@
-"""Which version is served: found in the store, proved before it answers anyone, and watched for the next one."""
+"""Which version is served: found in the store, proved before it answers anyone, and polled for the next one."""
 
 import asyncio
 import logging
@@ -24,7 +24,7 @@ another shape, other answers than were published, or a runtime that cannot load 
 
 
 class ModelLoadError(ValueError):
-    """The version asked for is not in the store, or is not fit to be served."""
+    """The version asked for is not in the store, or cannot be served."""
 
     def __init__(self, reason: LoadFailure, sentence: str) -> None:
         super().__init__(sentence)
@@ -33,13 +33,17 @@ class ModelLoadError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A proved version: its card, the engine that computes it, its weights (784, 10) and biases (10,) for explaining."""
+    """A proved version: its card, the engine that computes it, its weights (784, 10) and biases (10,) for explaining.
+
+    `golden_image` (1, 784) is one that it has answered as published.
+    """
 
     folder: Path
     card: ModelCard
     engine: Engine
     weights: NDArray[np.float32]
     biases: NDArray[np.float32]
+    golden_image: NDArray[np.float32]
 
     @property
     def tag(self) -> str:
@@ -53,7 +57,7 @@ class ModelRepository:
         self._tag = tag
         self._device: Device = device
         self._served: LoadedModel | None = None
-        self._refused: object = None
+        self._failed: object = None
 
     def load(self) -> LoadedModel:
         """Load and prove the version asked for, and serve it from now on. Raises as `load_model`."""
@@ -64,47 +68,47 @@ class ModelRepository:
         assert self._served is not None, "load() comes before the first request"
         return self._served
 
-    def _serve(self, version: LoadedModel) -> LoadedModel:
-        engine, before = version.engine, self._served
-        self._served = version
-        metrics.tell_served(version.card.version, str(version.card.recipe["name"]), engine.runtime, engine.device)
+    def _serve(self, model: LoadedModel) -> LoadedModel:
+        engine, before = model.engine, self._served
+        self._served = model
+        metrics.tell_served(model.card.version, str(model.card.recipe["name"]), engine.runtime, engine.device)
         instead = f" instead of {before.tag}" if before else ""
-        logger.info("serving %s%s", version.tag, instead, extra={"runtime": engine.runtime, "device": engine.device})
-        return version
+        logger.info("serving %s%s", model.tag, instead, extra={"runtime": engine.runtime, "device": engine.device})
+        return model
 
     async def watch(self, seconds: float) -> None:
-        """Look into the store every `seconds`, for ever; return at once if that is 0, or one version was asked for by name."""
+        """Poll the store every `seconds`, for ever; return at once if that is 0, or one version was asked for by name."""
         if not seconds or not self._tag.endswith(":latest"):
             return
         metrics.name_load_failures(get_args(LoadFailure))
         while True:
             await asyncio.sleep(seconds)
             try:
-                await self.look()
-            except Exception:  # the store is on a disk, and this must outlive what becomes of it
-                logger.exception("the store could not be looked at; %s stays", self.served.tag)
+                await self.poll()
+            except Exception:  # the store is on a disk, and this must outlive whatever happens to it
+                logger.exception("the store could not be read; %s stays served", self.served.tag)
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Serve what `latest` means by now, if that is another version and proves to be whole.
 
-        A version that does not stays refused until `latest` or one of its files changes.
+        A version that does not is not tried again until `latest` or one of its files changes.
         """
         versions = self.served.folder.parent
         version = _latest(versions)
         if version is None or version == self.served.card.version:
-            self._refused = None
+            self._failed = None
             return
-        seen = version, _fingerprint(versions / version)
-        if seen == self._refused:
+        found = version, _fingerprint(versions / version)
+        if found == self._failed:
             return
         try:
-            # In a thread and on an engine of its own, so that those who are served notice nothing.
+            # In a thread and on an engine of its own, so that requests notice nothing.
             self._serve(await asyncio.to_thread(load_model, f"{MODEL_NAME}:{version}", self._device))
-            self._refused = None
+            self._failed = None
         except (ModelLoadError, NoGpuError) as error:
-            self._refused = seen
+            self._failed = found
             metrics.count_load_failure(error.reason if isinstance(error, ModelLoadError) else "internal")
-            logger.warning("%s stays: %s", self.served.tag, error)
+            logger.warning("%s stays served: %s", self.served.tag, error)
 
 
 def _latest(versions: Path) -> str | None:
@@ -117,7 +121,7 @@ def _latest(versions: Path) -> str | None:
 
 
 def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
-    """Return what changes whenever a file in `folder` does: names, sizes and times, at a hundredth of reading them."""
+    """Return names, sizes and times of the files in `folder`: they tell a change at a hundredth of the cost of reading."""
     entries = ((path, path.stat()) for path in sorted(folder.rglob("*")))
     return tuple((path.name, entry.st_size, entry.st_mtime_ns) for path, entry in entries)
 
@@ -167,9 +171,9 @@ def load_model(tag: str, device: Device) -> LoadedModel:
         raise
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("internal", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
-    version = LoadedModel(folder, card, engine, weights, biases)
-    _prove_golden_digits(version)
-    return version
+    images, expected = _read_arrays(folder / GOLDEN_FILE, images=(NUM_PIXELS,), probabilities=(NUM_CLASSES,))
+    _prove_golden_digits(card, engine, images, expected)
+    return LoadedModel(folder, card, engine, weights, biases, check_images(images[:1]))
 
 
 def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
@@ -184,20 +188,18 @@ def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], .
     return arrays
 
 
-def _prove_golden_digits(version: LoadedModel) -> None:
-    path = version.folder / GOLDEN_FILE
-    images, expected = _read_arrays(path, images=(NUM_PIXELS,), probabilities=(NUM_CLASSES,))
+def _prove_golden_digits(card: ModelCard, engine: Engine, images: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
     try:
-        answered = version.engine.run(check_images(images))
+        answered = engine.run(check_images(images))
     except Exception as error:  # of whatever kind the runtime has
-        raise ModelLoadError("shape", f"{version.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
+        raise ModelLoadError("shape", f"{card.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
     if answered.shape != expected.shape:
-        sentence = f"{version.tag} answers its golden digits in shape {answered.shape}, not {expected.shape}."
+        sentence = f"{card.tag} answers its golden digits in shape {answered.shape}, not {expected.shape}."
         raise ModelLoadError("shape", sentence)
     difference = float(np.abs(answered - expected).max())
     if not difference <= PARITY_TOLERANCE:  # so written, NaN is refused too
         raise ModelLoadError(
             "golden",
-            f"{version.tag} answers its golden digits up to {difference:.1e} away from what was published; "
+            f"{card.tag} answers its golden digits up to {difference:.1e} away from what was published; "
             f"at most {PARITY_TOLERANCE:.0e} is allowed.",
         )

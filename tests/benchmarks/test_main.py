@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.support.project import ROOT
 
 needs_wrk = pytest.mark.skipif(
     shutil.which("wrk") is None or not {0, 1} <= os.sched_getaffinity(0), reason="needs wrk and the cores 0 and 1"

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESKTOP, DROP, ONE, PHONE, SEVEN, OpenPage, draw, pixels_shown
+from tests.support.page import DESKTOP, DROP, ONE, PHONE, SEVEN, OpenPage, draw, pixels_shown
 from tests.support.serving import Server
 from training.data import Mnist
 

@@ -9,9 +9,10 @@ import pytest
 from playwright.sync_api import Page
 
 from models.perceptron import CORNERS, learn_gate_with_hidden_layer
-from tests.browser.conftest import OpenPage
-from tests.conftest import ROOT, idx_bytes
+from tests.support.page import OpenPage
+from tests.support.project import ROOT
 from tests.support.serving import Server
+from tests.support.training import idx_bytes
 from training.data import Mnist
 
 

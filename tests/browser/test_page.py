@@ -10,9 +10,9 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE, SEVEN, OpenPage, draw
-from tests.conftest import idx_bytes, run_training
+from tests.support.page import DESKTOP, PHONE, SEVEN, OpenPage, draw
 from tests.support.serving import Server, free_port, serving
+from tests.support.training import idx_bytes, run_training
 from training.data import Mnist
 
 VIEWS = {

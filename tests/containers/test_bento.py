@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from models.digits import MODEL_NAME
-from tests.conftest import run_training
-from tests.containers.conftest import Stack, answers_seven, docker, megabytes, run, wait_until
+from tests.support.stack import Stack, answers_seven, docker, megabytes, run
+from tests.support.training import run_training
+from tests.support.waiting import until
 
 BENTOML = Path(sys.executable).parent / "bentoml"
 IMAGE = "digit-classifier-bento"
@@ -46,7 +47,7 @@ def container(home: Path, pinned: str, figures: dict[str, str]) -> Iterator[str]
 
 def test_it_serves_the_version_that_it_was_built_with_although_a_newer_one_was_published(container: str, pinned: str) -> None:
     url = "http://" + docker("port", container, "3000/tcp").splitlines()[0]
-    wait_until(lambda: answers_seven(url), 60, "the first answer")
+    until(lambda: answers_seven(url), 60, "the first answer")
     assert httpx.get(f"{url}/model").json()["version"] == pinned
 
 

@@ -7,8 +7,9 @@ import httpx
 import yaml
 
 from models.digits import MODEL_NAME
-from tests.conftest import ROOT
-from tests.containers.conftest import HEADERS, SERVICES, SEVEN, Stack, inspected, run, wait_until
+from tests.support.project import ROOT
+from tests.support.stack import HEADERS, SERVICES, SEVEN, Stack, inspected, run
+from tests.support.waiting import until
 
 
 def test_it_trains_once_and_answers_through_the_front_door(stack: Stack) -> None:
@@ -26,14 +27,14 @@ def test_a_second_up_does_not_train_again(stack: Stack) -> None:
 
 def test_prometheus_counts_exactly_the_requests_that_were_sent(stack: Stack) -> None:
     asked = 'sum(digit_classifier_requests_total{route="/predict"})'
-    wait_until(lambda: stack.value('up{job="service"}') == 1, 30, "Prometheus scrapes the service")
+    until(lambda: stack.value('up{job="service"}') == 1, 30, "Prometheus scrapes the service")
     time.sleep(6)  # a scrape later than all earlier requests
     before = {name: stack.value(expression) for name, expression in counted().items()}
     for _ in range(23):
         assert stack.predict().status_code == 200
     for _ in range(5):
         assert stack.predict(b"[]").status_code == 400
-    wait_until(lambda: stack.value(asked) >= before["all"] + 28, 30, "all requests are counted")
+    until(lambda: stack.value(asked) >= before["all"] + 28, 30, "all requests are counted")
     time.sleep(6)
     after = {name: stack.value(expression) - before[name] for name, expression in counted().items()}
     assert after == {"all": 28, "answered": 23, "refused": 5, "images": 23, "sevens": 23}

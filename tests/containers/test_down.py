@@ -1,6 +1,6 @@
 """`docker compose down -v` takes away all that `up` brought."""
 
-from tests.containers.conftest import Stack, docker
+from tests.support.stack import Stack, docker
 
 
 def test_down_leaves_nothing(images: None) -> None:

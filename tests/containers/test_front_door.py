@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.containers.conftest import HEADERS, Stack, docker
+from tests.support.stack import HEADERS, Stack, docker
 
 MEBIBYTE = 2**20
 

@@ -9,8 +9,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.conftest import ROOT
-from tests.containers.conftest import BASE_IMAGE, Stack, answers_seven, docker, exists, inspected, megabytes, run, wait_until
+from tests.support.project import ROOT
+from tests.support.stack import BASE_IMAGE, Stack, answers_seven, docker, exists, inspected, megabytes, run
+from tests.support.waiting import until
 
 SERVE, TRAIN, SERVE_GPU = "digit-classifier-serve", "digit-classifier-train", "digit-classifier-serve-gpu"
 CHANGED = "digit-classifier-changed"
@@ -61,7 +62,7 @@ def seconds_to_the_first_answer(stack: Stack, containers: list[str]) -> float:
     began = time.monotonic()
     containers.append(started(stack, SERVE))
     url = address(containers[-1])
-    wait_until(lambda: answers_seven(url), 60, "the first answer")
+    until(lambda: answers_seven(url), 60, "the first answer")
     seconds = time.monotonic() - began
     docker("rm", "-f", containers.pop())
     return seconds
@@ -130,7 +131,7 @@ def test_asked_for_a_gpu_the_cpu_image_ends_with_the_sentence_that_helps(stack: 
 @pytest.mark.skipif(not exists(SERVE_GPU) if shutil.which("docker") else True, reason="CI does not build the GPU image")
 def test_the_gpu_image_serves_on_the_cpu_where_there_is_no_gpu(stack: Stack, containers: list[str]) -> None:
     containers.append(started(stack, SERVE_GPU, "-e", "DEVICE=auto"))
-    wait_until(lambda: answers_seven(address(containers[0])), 60, "the first answer")
+    until(lambda: answers_seven(address(containers[0])), 60, "the first answer")
     metrics = httpx.get(f"{address(containers[0])}/metrics").text
     assert 'device="cpu"' in metrics
     assert "the NVIDIA driver reports no GPU" in refused_gpu(stack, SERVE_GPU)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.containers.conftest import Stack, answers_seven, docker, inspected, load, wait_until
+from tests.support.stack import Stack, answers_seven, docker, inspected, load
+from tests.support.waiting import until
 
 READY = "digit_classifier:ready_replicas"
 ANSWERED = 'sum by (instance) (digit_classifier_requests_total{route="/predict", status="200"}) > 0'
@@ -21,9 +22,9 @@ for pid in filter(str.isdigit, os.listdir('/proc')):
 def three(stack: Stack) -> Iterator[Stack]:
     """Return the stack with three replicas, all of them in rotation."""
     stack.up(3)
-    wait_until(lambda: stack.value(READY) == 3, 30, "three replicas are in rotation")
+    until(lambda: stack.value(READY) == 3, 30, "three replicas are in rotation")
     yield stack
-    wait_until(lambda: all(is_healthy(each) for each in stack.containers("service")), 60, "all are well")
+    until(lambda: all(is_healthy(each) for each in stack.containers("service")), 60, "all are well")
     stack.up(1)
 
 
@@ -33,7 +34,7 @@ def is_healthy(container: str) -> bool:
 
 def test_predictions_are_answered_by_all_three(three: Stack) -> None:
     with load(three.url) as asked:
-        wait_until(lambda: len(three.query(ANSWERED)) == 3, 30, "all three answered")
+        until(lambda: len(three.query(ANSWERED)) == 3, 30, "all three answered")
     assert set(asked.outcomes) == {"answered"}
 
 
@@ -50,12 +51,12 @@ def test_stopping_a_replica_under_load_loses_nothing(three: Stack, figures: dict
     assert inspected(leaving)["State"]["ExitCode"] == 0
     assert 3 <= seconds < 20
     docker("start", leaving)
-    wait_until(lambda: three.value(READY) == 3, 30, "it is back in rotation")
+    until(lambda: three.value(READY) == 3, 30, "it is back in rotation")
 
 
 def test_the_only_replica_stops_without_breaking_off_an_answer(three: Stack, figures: dict[str, str]) -> None:
     three.up(1)
-    wait_until(lambda: three.value(READY) == 1, 30, "one replica is in rotation")
+    until(lambda: three.value(READY) == 1, 30, "one replica is in rotation")
     only = three.containers("service")[0]
     with load(three.url) as asked:
         docker("stop", only)
@@ -64,7 +65,7 @@ def test_the_only_replica_stops_without_breaking_off_an_answer(three: Stack, fig
     refused = '503 {"error":"no replica is ready; try again in some seconds."}'
     assert set(asked.outcomes) == {"answered", refused}
     docker("start", only)
-    wait_until(lambda: answers_seven(three.url), 30, "it is back")
+    until(lambda: answers_seven(three.url), 30, "it is back")
 
 
 def test_a_killed_worker_is_replaced(three: Stack, figures: dict[str, str]) -> None:
@@ -73,7 +74,7 @@ def test_a_killed_worker_is_replaced(three: Stack, figures: dict[str, str]) -> N
     assert answers_seven(three.url)
     docker("exec", container, "python", "-c", KILL_WORKER)
     assert not answers_seven(three.url)
-    seconds = wait_until(lambda: answers_seven(three.url), 30, "it answers again") + 1
+    seconds = until(lambda: answers_seven(three.url), 30, "it answers again") + 1
     figures["kill -9 of the only worker to the next answer, s"] = f"{seconds:.1f}"
     assert seconds <= 15
     assert inspected(container)["RestartCount"] == restarts  # by supervision inside

@@ -8,8 +8,9 @@ import pytest
 import yaml
 
 from models.digits import NUM_CLASSES
-from tests.conftest import ROOT
-from tests.containers.conftest import Stack, docker, load, wait_until
+from tests.support.project import ROOT
+from tests.support.stack import Stack, docker, load
+from tests.support.waiting import until
 
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/digit-classifier.json").read_text())
 RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
@@ -39,7 +40,7 @@ def at_work(stack: Stack) -> Stack:
         for _ in range(20):
             assert stack.predict(b"[]").status_code == 400
             time.sleep(0.5)
-        wait_until(
+        until(
             lambda: len(stack.query("digit_classifier:prediction_share:rate1h")) == NUM_CLASSES, 30, "the rules are evaluated"
         )
     return stack

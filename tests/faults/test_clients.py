@@ -1,4 +1,4 @@
-"""Clients that leave, dawdle or say nothing, beside others that behave."""
+"""Clients that leave, send slowly or say nothing, beside others that behave."""
 
 import contextlib
 import json
@@ -13,11 +13,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.protocols.media_types import JSON
-from tests.service.inference.test_model_repository import until
-from tests.service.observability.test_metrics import scrape, value
-from tests.support.load import Load, head, loaded, request_of
+from service.protocols.media_types import BYTES
+from tests.support.load import Load, loaded, request_of
+from tests.support.metrics import counted, scrape, value
+from tests.support.raw_http import post, request_headers
 from tests.support.serving import Server, serving
+from tests.support.waiting import until
 from training.data import Mnist
 
 pytestmark = pytest.mark.slow
@@ -26,10 +27,6 @@ SLOW, SILENT = 500, 500
 LEAVERS = 100  # of each kind
 REQUEST_TIMEOUT_SECONDS = 3
 SHELL_LIMIT = 1024
-
-
-def counted(server: Server, status: str) -> int:
-    return int(value(scrape(server), "requests_total", route="/predict", status=status))
 
 
 def until_counted(server: Server, requests: int, *statuses: str) -> None:
@@ -41,7 +38,7 @@ def assert_nothing_grew(before: tuple[int, int, int], after: tuple[int, int, int
     assert all(grown <= room for grown, room in zip(np.subtract(after, before), (2 * 1024, 5, 2), strict=True)), (before, after)
 
 
-class Dawdlers(threading.Thread):
+class SlowClients(threading.Thread):
     """Connections that send one byte a second, and begin anew when they are cut off."""
 
     def __init__(self, server: Server) -> None:
@@ -53,7 +50,7 @@ class Dawdlers(threading.Thread):
 
     def _begin(self) -> socket.socket:
         connection = self._server.connect(10)
-        connection.sendall(head(784))
+        connection.sendall(request_headers(Content_Type=BYTES, Content_Length=784))
         connection.setblocking(False)
         self.begun += 1
         return connection
@@ -77,20 +74,20 @@ class Dawdlers(threading.Thread):
             connection.close()
 
 
-def idle_for(server: Server, seconds: float) -> tuple[Dawdlers, int, tuple[float, float]]:
-    """Let 500 clients dawdle and 500 say nothing. Return the former, the most files open, and when all were there."""
-    dawdlers, silent = Dawdlers(server), [server.connect(10) for _ in range(SILENT)]
-    dawdlers.start()
+def idle_for(server: Server, seconds: float) -> tuple[SlowClients, int, tuple[float, float]]:
+    """Let 500 clients send slowly and 500 say nothing. Return the former, the most files open, and when all were there."""
+    slow, silent = SlowClients(server), [server.connect(10) for _ in range(SILENT)]
+    slow.start()
     began = time.monotonic()
     time.sleep(seconds)
     ended, open_files = time.monotonic(), server.open_files()
-    dawdlers.stop()
+    slow.stop()
     for connection in silent:
         connection.setblocking(False)
         with pytest.raises(BlockingIOError):  # nobody has closed it
             connection.recv(1)
         connection.close()
-    return dawdlers, open_files, (began, ended)
+    return slow, open_files, (began, ended)
 
 
 @contextlib.contextmanager
@@ -122,8 +119,8 @@ def test_a_thousand_idlers_leave_others_half_their_throughput_and_the_service_no
             began = time.monotonic()
             time.sleep(2)
             quiet.append((began, time.monotonic()))
-            dawdlers, most, while_idle = idle_for(impatient, 2 * REQUEST_TIMEOUT_SECONDS)
-            begun, answers = begun + dawdlers.begun, answers + dawdlers.answers
+            slow, most, while_idle = idle_for(impatient, 2 * REQUEST_TIMEOUT_SECONDS)
+            begun, answers = begun + slow.begun, answers + slow.answers
             loud.append(while_idle)
             until_counted(impatient, begun, "408", "499")
             assert most > SHELL_LIMIT
@@ -141,7 +138,7 @@ def test_a_thousand_idlers_leave_others_half_their_throughput_and_the_service_no
 
 def test_clients_that_leave_are_counted_and_leave_nothing_behind(home: Path, mnist: Mnist) -> None:
     body = json.dumps({"images": mnist.test.images[:512].tolist()}).encode()
-    request = head(len(body), JSON) + body
+    request = post(body, Accept=BYTES)
     held = []
     with serving(home, MAX_PENDING_BODY_BYTES=str(2**30)) as server:  # room for all of them, so that none is refused
         for turn in range(1, 4):

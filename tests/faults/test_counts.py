@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from models.digits import MODEL_NAME, NUM_CLASSES
-from tests.faults.test_clients import counted
-from tests.faults.test_kills import starts
-from tests.service.conftest import copy_version, make_latest
-from tests.service.inference.test_model_repository import switches_to, until
-from tests.service.observability.test_metrics import Series, scrape, value
-from tests.support.load import Answer, head, loaded, request_of
+from service.protocols.media_types import BYTES
+from tests.support.load import Answer, loaded, request_of
+from tests.support.metrics import Series, counted, scrape, value
+from tests.support.raw_http import post
 from tests.support.serving import Server, serving
+from tests.support.store import copy_version, make_latest
+from tests.support.waiting import starts, switches_to, until
 from training.data import Mnist
 
 CLIENTS = 8
@@ -28,7 +28,7 @@ STATUSES = ("200", "400", "413", "415", "499")
 def requests_of(images: np.ndarray) -> list[bytes]:
     """Return four good requests, and one of each that is refused."""
     good = [request_of(images[start : start + size]) for start, size in zip((0, 1, 8, 72), SIZES, strict=True)]
-    return [*good, head(785) + bytes(785), head(1025 * 784) + bytes(1025 * 784), head(7, "text/plain") + b"a seven"]
+    return [*good, post(bytes(785), BYTES), post(bytes(1025 * 784), BYTES), post(b"a seven", "text/plain")]
 
 
 def leave(server: Server, request: bytes) -> None:

@@ -8,19 +8,14 @@ from pathlib import Path
 import pytest
 
 from models.digits import MODEL_NAME
-from tests.service.inference.test_model_repository import until
 from tests.support.load import Answer, answer_of, loaded, request_of
 from tests.support.serving import Server, serving
+from tests.support.waiting import starts, until
 from training.data import Mnist
 
 pytestmark = pytest.mark.slow
 
 RETRY_SECONDS = 20
-
-
-def starts(server: Server) -> int:
-    """Return how many workers have come up so far."""
-    return server.log.read_text().count(f"serving {MODEL_NAME}:")
 
 
 def kill_one(server: Server) -> None:

@@ -14,8 +14,9 @@ from PIL import Image
 from service.images.opening import MAX_PICTURE_PIXELS
 from service.protocols.arrays import MAX_NPY_HEADER_BYTES
 from service.protocols.media_types import BYTES, JSON, MULTIPART, NPY, PNG
-from tests.faults.test_fuzz import PIXELS, SEVEN, SEVEN_PNG, form_of, npy
-from tests.support.raw import Answer, Connection, chunked, head
+from tests.support.bodies import form_of, npy
+from tests.support.project import PIXELS, SEVEN, SEVEN_PNG
+from tests.support.raw_http import Answer, Connection, chunked, post, request_headers
 from tests.support.serving import Server, serving
 
 MAX_BYTES = 2**16
@@ -37,20 +38,12 @@ def is_chunked(request: pytest.FixtureRequest) -> bool:
     return request.param == "in chunks"
 
 
-def ask(server: Server, body: bytes, content_type: str, is_chunked: bool) -> Answer:
-    """Send `body`, look for the answer, and show that the connection still answers what is right."""
-    if is_chunked:
-        data = head(Content_Type=content_type, Transfer_Encoding="chunked") + chunked(body, 1000)
-    else:
-        data = head(Content_Type=content_type, Content_Length=len(body)) + body
-    with Connection(server) as connection:
-        connection.send(data)
-        answer = connection.answer()
-        connection.send(head(Content_Type=JSON, Content_Length=len(SEVEN)) + SEVEN)
-        next_answer = connection.answer()
-    assert answer
-    assert next_answer
-    assert json.loads(next_answer.content)["digits"] == [7]
+def answer_to(server: Server, body: bytes, content_type: str, is_chunked: bool) -> Answer:
+    """Send `body`, return the answer, and show that the connection still answers a good request."""
+    in_chunks = request_headers(Content_Type=content_type, Transfer_Encoding="chunked") + chunked(body, 1000)
+    with Connection(server.address) as connection:
+        answer = connection.ask(in_chunks if is_chunked else post(body, content_type))
+        assert json.loads(connection.ask(post(SEVEN)).content)["digits"] == [7]
     print(f"{len(body):,} bytes of {content_type}: {answer.status} {json.loads(answer.content).get('error', '')}")
     return answer
 
@@ -61,7 +54,7 @@ def padded(size: int) -> bytes:
 
 @pytest.mark.parametrize(("size", "status"), [(MAX_BYTES - 1, 200), (MAX_BYTES, 200), (MAX_BYTES + 1, 413)])
 def test_a_body_may_have_as_many_bytes_as_the_limit(small: Server, is_chunked: bool, size: int, status: int) -> None:
-    assert ask(small, padded(size), JSON, is_chunked).status == status
+    assert answer_to(small, padded(size), JSON, is_chunked).status == status
 
 
 IMAGES = {
@@ -77,7 +70,7 @@ IMAGES = {
 @pytest.mark.parametrize(("count", "status"), [(MAX_IMAGES - 1, 200), (MAX_IMAGES, 200), (MAX_IMAGES + 1, 413)])
 def test_as_many_images_may_come_as_the_limit(small: Server, is_chunked: bool, form: str, count: int, status: int) -> None:
     content_type, body_of = IMAGES[form]
-    answer = ask(small, body_of(count), content_type, is_chunked)
+    answer = answer_to(small, body_of(count), content_type, is_chunked)
     assert answer.status == status
     assert status == 413 or json.loads(answer.content)["digits"] == [7] * count
 
@@ -86,7 +79,7 @@ def test_as_many_images_may_come_as_the_limit(small: Server, is_chunked: bool, f
 @pytest.mark.parametrize("depth", [1, 2, 5, 1023, 1024, 1025, 10_000, MAX_BYTES // 2 - 10])
 def test_no_depth_but_that_of_images_is_read(small: Server, is_chunked: bool, depth: int) -> None:
     body = b'{"images":' + b"[" * (depth - 1) + b"0" + b"]" * (depth - 1) + b"}"
-    assert ask(small, body, JSON, is_chunked).status == 400
+    assert answer_to(small, body, JSON, is_chunked).status == 400
 
 
 def npy_with_header_of(size: int) -> bytes:
@@ -96,7 +89,7 @@ def npy_with_header_of(size: int) -> bytes:
 
 @pytest.mark.parametrize("size", [MAX_NPY_HEADER_BYTES - 1, MAX_NPY_HEADER_BYTES, MAX_NPY_HEADER_BYTES + 1])
 def test_the_header_of_an_array_may_be_as_long_as_the_limit(small: Server, is_chunked: bool, size: int) -> None:
-    answer = ask(small, npy_with_header_of(size), NPY, is_chunked)
+    answer = answer_to(small, npy_with_header_of(size), NPY, is_chunked)
     assert answer.status == (200 if size <= MAX_NPY_HEADER_BYTES else 400)
 
 
@@ -111,29 +104,31 @@ def png_of(width: int, height: int) -> bytes:
 @pytest.mark.parametrize(("width", "height"), [(4095, 4097), (4096, 4096), (97, 172_961)])
 def test_a_picture_may_have_as_many_pixels_as_the_limit(small: Server, is_chunked: bool, width: int, height: int) -> None:
     assert abs(width * height - MAX_PICTURE_PIXELS) <= 1
-    answer = ask(small, png_of(width, height), PNG, is_chunked)
+    answer = answer_to(small, png_of(width, height), PNG, is_chunked)
     assert answer.status == (200 if width * height <= MAX_PICTURE_PIXELS else 400)
 
 
 @pytest.mark.parametrize("size", [MAX_BYTES - 1, MAX_BYTES, MAX_BYTES + 1])
 def test_what_is_announced_and_never_comes_is_refused_in_time(small: Server, size: int) -> None:
     started = time.monotonic()
-    with Connection(small) as connection:
-        connection.send(head(Content_Type=JSON, Content_Length=size) + padded(size)[: MAX_BYTES // 2])
+    with Connection(small.address) as connection:
+        connection.send(request_headers(Content_Type=JSON, Content_Length=size) + padded(size)[: MAX_BYTES // 2])
         answer = connection.answer()
         assert answer
         seconds = time.monotonic() - started
         print(f"{size:,} bytes announced, half of them sent: {answer.status} after {seconds:.3f} s")
         assert answer.status == (408 if size <= MAX_BYTES else 413)
         assert seconds >= SECONDS if answer.status == 408 else seconds < SECONDS / 2
-        connection.send(head("GET", "/livez"))  # taken for more of the body, or answered by the end of the connection
+        connection.send(
+            request_headers("GET", "/livez")
+        )  # taken for more of the body, or answered by the end of the connection
         assert connection.answer() is None
 
 
 @pytest.mark.parametrize("size", [MAX_BYTES - 1, MAX_BYTES, MAX_BYTES + 1])
 def test_what_comes_beyond_the_announced_length_is_no_part_of_the_body(small: Server, size: int) -> None:
-    with Connection(small) as connection:
-        connection.send(head(Content_Type=JSON, Content_Length=size - 1) + padded(size - 1) + b"\x00")
+    with Connection(small.address) as connection:
+        connection.send(request_headers(Content_Type=JSON, Content_Length=size - 1) + padded(size - 1) + b"\x00")
         answers = [connection.answer(), connection.answer()]
     statuses = [answer.status for answer in answers if answer]
     print(f"{size - 1:,} bytes announced, one more sent: {statuses}")
@@ -143,8 +138,8 @@ def test_what_comes_beyond_the_announced_length_is_no_part_of_the_body(small: Se
 
 def test_a_body_without_end_is_refused_while_it_is_sent(small: Server) -> None:
     chunk = b"%x\r\n%s\r\n" % (1000, b" " * 1000)
-    with Connection(small) as connection:
-        connection.send(head(Content_Type=JSON, Transfer_Encoding="chunked"))
+    with Connection(small.address) as connection:
+        connection.send(request_headers(Content_Type=JSON, Transfer_Encoding="chunked"))
         sent = 0
         while not select.select([connection.socket], [], [], 0.001)[0]:
             connection.send(chunk)
@@ -154,7 +149,7 @@ def test_a_body_without_end_is_refused_while_it_is_sent(small: Server) -> None:
         assert answer
         assert answer.status == 413
         assert sent <= 2 * MAX_BYTES
-        connection.send(chunk + b"0\r\n\r\n" + head("GET", "/livez"))
+        connection.send(chunk + b"0\r\n\r\n" + request_headers("GET", "/livez"))
         after = connection.answer("GET")
         assert after
         assert after.status == 200

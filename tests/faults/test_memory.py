@@ -1,7 +1,6 @@
 """What bodies made to take memory take: at most 96 MiB above idle, and after some quiet seconds nearly none."""
 
 import gzip
-import io
 import struct
 import time
 import zlib
@@ -14,8 +13,10 @@ import pytest
 from PIL import Image
 
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG
-from tests.faults.test_fuzz import PIXELS, SEVEN, npy
-from tests.support.raw import Answer, Connection, head
+from tests.support.bodies import npy
+from tests.support.pictures import chunk, encoded, with_chunks
+from tests.support.project import PIXELS, SEVEN
+from tests.support.raw_http import Connection, post
 from tests.support.serving import Server, serving
 
 MIB = 2**20
@@ -35,13 +36,9 @@ def warm(reading_home: Path) -> Iterator[Server]:
         yield server
 
 
-def ask(server: Server, body: bytes, content_type: str, target: str = "/predict", **headers: str) -> Answer:
-    with Connection(server, seconds=60) as connection:
-        connection.send(head("POST", target, Content_Type=content_type, Content_Length=len(body), **headers))
-        connection.send(body)
-        answer = connection.answer()
-    assert answer
-    return answer
+def status_of(server: Server, request: bytes) -> int:
+    with Connection(server.address, seconds=60) as connection:
+        return connection.ask(request).status
 
 
 def filled(beginning: bytes, piece: bytes, end: bytes) -> bytes:
@@ -53,16 +50,6 @@ def many_images() -> bytes:
     """Return as many images with the longest numbers as fit: 784 times 20 characters for each."""
     image = b"[" + b",".join([b"254.1234567890123456"] * 784) + b"]"
     return b'{"images":[' + b",".join([image] * 1000) + b"]}"
-
-
-def plain_png() -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(PIXELS.reshape(28, 28)).save(file, "png")
-    return file.getvalue()
-
-
-def chunk(name: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
 def png_bomb(width: int, height: int, depth: int, colours: int, rows: int | None = None) -> bytes:
@@ -79,14 +66,11 @@ def png_bomb(width: int, height: int, depth: int, colours: int, rows: int | None
 def text_bomb() -> bytes:
     """Return a good PNG with a text in it that unpacks to 128 MiB."""
     text = chunk(b"zTXt", b"a\x00\x00" + zlib.compress(b"\x00" * 128 * MIB))
-    picture = plain_png()
-    return picture[:33] + text + picture[33:]
+    return with_chunks(encoded(PIXELS.reshape(28, 28)), text)
 
 
 def jpeg_bomb() -> bytes:
-    file = io.BytesIO()
-    Image.new("CMYK", (4096, 4096)).save(file, "jpeg", progressive=True)
-    return file.getvalue()
+    return encoded(Image.new("CMYK", (4096, 4096)), "JPEG", progressive=True)
 
 
 def tiny_parts() -> bytes:
@@ -146,9 +130,9 @@ BODIES: dict[str, tuple[Callable[[], bytes], str, int]] = {
 def send_at_once(server: Server, name: str, count: int, target: str = "/predict") -> list[int]:
     """Send the body of that `name` over `count` connections and return the statuses."""
     make, content_type, _ = BODIES[name]
-    body = make()
+    request = post(make(), content_type, target)
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda _: ask(server, body, content_type, target).status, range(count)))
+        return list(pool.map(lambda _: status_of(server, request), range(count)))
 
 
 def watched(server: Server, name: str, count: int, target: str = "/predict") -> list[int]:
@@ -191,7 +175,7 @@ def test_a_compressed_body_is_refused_unpacked_by_nobody(server: Server, coding:
     bomb = zlib.compress(b"[" * 128 * MIB, wbits=31 if coding == "gzip" else 15)
     idle = server.memory_kib()
     server.forget_peak()
-    statuses = [ask(server, body, JSON, Content_Encoding=coding).status for body in (bomb, gzip.compress(SEVEN))]
+    statuses = [status_of(server, post(body, Content_Encoding=coding)) for body in (bomb, gzip.compress(SEVEN))]
     rise = (server.peak_kib() - idle) / 1024
     print(f"{coding}: {len(bomb):,} bytes that unpack to 128 MiB: {statuses}, {rise:.1f} MiB above idle")
     assert statuses == [415, 415]
@@ -199,6 +183,6 @@ def test_a_compressed_body_is_refused_unpacked_by_nobody(server: Server, coding:
 
 
 def test_sixteen_mebibytes_of_brackets_take_little_memory_and_keep_none(server: Server) -> None:
-    ask(server, BODIES["the longest numbers"][0](), JSON)
+    status_of(server, post(BODIES["the longest numbers"][0]()))
     time.sleep(QUIET_SECONDS)
     assert 400 in watched(server, "open lists", AT_ONCE)

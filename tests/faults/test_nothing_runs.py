@@ -1,4 +1,4 @@
-"""What strangers send, and what lies in the store, is read as data: no code in it runs. A file tells whether it did."""
+"""What clients send, and what lies in the store, is read as data: no code in it runs. A file tells whether it did."""
 
 import asyncio
 import builtins
@@ -15,12 +15,10 @@ from models.card import CARD_FILE, GOLDEN_FILE, KERAS_FILE, LITERT_FILE, WEIGHTS
 from models.digits import MODEL_NAME
 from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG
-from tests.conftest import run_training
-from tests.faults.test_fuzz import form_of, npy
-from tests.service.conftest import copy_version, make_latest
-from tests.service.inference.test_model_repository import LATEST, reseal
-from tests.service.protocols.test_media_types import npy_with_header
+from tests.support.bodies import form_of, npy, npy_with_header
 from tests.support.serving import Server
+from tests.support.store import LATEST, copy_version, make_latest, reseal
+from tests.support.training import run_training
 
 
 class Canary:
@@ -177,7 +175,7 @@ def test_a_graph_that_is_none_is_refused_and_the_served_one_stays(published_stor
     (folder / LITERT_FILE).write_bytes(GRAPHS[graph]((folder / LITERT_FILE).read_bytes()))
     reseal(folder)
     make_latest(published_store, "hostile")
-    asyncio.run(repository.look())
+    asyncio.run(repository.poll())
     assert repository.served is served
     error = refused()
     print(f"{graph}: {str(error)[:160]}")

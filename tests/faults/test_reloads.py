@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from models.digits import MODEL_NAME
-from tests.conftest import run_training
-from tests.service.conftest import copy_version, make_latest
-from tests.service.inference.test_model_repository import corrupt, half_written, switches_to, until
 from tests.support.load import Answer, answer_of, loaded, request_of
 from tests.support.serving import Server, serving
+from tests.support.store import copy_version, corrupt, half_written, make_latest
+from tests.support.training import run_training
+from tests.support.waiting import switches_to, until
 from training.data import Mnist
 
 pytestmark = pytest.mark.slow
@@ -35,7 +35,7 @@ def two_versions(home: Path) -> tuple[Path, str, str]:
 
 
 def refusals(server: Server) -> int:
-    return server.log.read_text().count("stays: ")
+    return server.log.read_text().count("stays served: ")
 
 
 def publish_and_roll_back(server: Server, versions: Path, first: str, second: str, cycle: int) -> None:

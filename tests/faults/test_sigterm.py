@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from models.digits import MODEL_NAME
-from tests.service.inference.test_model_repository import until
 from tests.support.load import Answer, answer_of, loaded, request_of
 from tests.support.serving import Server, serving
+from tests.support.waiting import until
 from training.data import Mnist
 
 pytestmark = pytest.mark.slow

@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from service.protocols.media_types import JSON
-from tests.conftest import ROOT
-from tests.support.load import head, loaded, request_of
+from service.protocols.media_types import BYTES
+from tests.support.load import loaded, request_of
+from tests.support.project import ROOT
+from tests.support.raw_http import post
 from tests.support.serving import Server, serving
 from training.data import Mnist
 
@@ -43,16 +44,12 @@ from service.service import DigitClassifier
 """
 
 
-def json_request(body: bytes) -> bytes:
-    return head(len(body), JSON) + body
-
-
 def everyday_requests(images: np.ndarray) -> dict[bytes, int]:
     """Return good and bad requests, and the status that each is to have."""
     good = {request_of(images[:size]): 200 for size in (1, 2, 64, 300)}
-    good[json_request(json.dumps({"images": images[:20].tolist()}).encode())] = 200
-    bad = {json_request(body): 400 for body in (b"{", b'{"images": [[0, 0, 256]]}', b"\x00\xff", b"[" * 1000, b"")}
-    other = {head(7, "text/plain") + b"a seven": 415, head(785) + bytes(785): 400, head(1025 * 784) + bytes(1025 * 784): 413}
+    good[post(json.dumps({"images": images[:20].tolist()}).encode(), Accept=BYTES)] = 200
+    bad = {post(body, Accept=BYTES): 400 for body in (b"{", b'{"images": [[0, 0, 256]]}', b"\x00\xff", b"[" * 1000, b"")}
+    other = {post(b"a seven", "text/plain"): 415, post(bytes(785), BYTES): 400, post(bytes(1025 * 784), BYTES): 413}
     elsewhere = {request_of(images[:1]).replace(b"/predict", b"/elsewhere"): 404}
     return good | bad | other | elsewhere
 
@@ -60,7 +57,7 @@ def everyday_requests(images: np.ndarray) -> dict[bytes, int]:
 def huge_requests(images: np.ndarray) -> dict[bytes, int]:
     """Return 10 MB of JSON that is good, and the same with a mistake at its very end."""
     body = json.dumps({"images": images[:1024].tolist()}).encode().ljust(HUGE_BYTES)
-    return {json_request(body): 200, json_request(body[:-1] + b"}"): 400}
+    return {post(body, Accept=BYTES): 200, post(body[:-1] + b"}", Accept=BYTES): 400}
 
 
 @contextmanager

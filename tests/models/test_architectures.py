@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models.architectures import build_softmax_classifier, with_sum_in_parts
-from tests.conftest import ROOT
+from tests.support.project import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """What tests of the service need besides: one digit, the published model as Keras has it, versions put into a store."""
 
-import shutil
 from pathlib import Path
 
 import keras
@@ -10,20 +9,6 @@ import pytest
 from models.card import KERAS_FILE
 from models.digits import MODEL_NAME
 from training.data import Mnist
-
-
-def copy_version(versions: Path, version: str, to: str) -> Path:
-    """Put a copy of `version` into the store as version `to`, and return its folder. `latest` is not touched."""
-    folder = shutil.copytree(versions / version, versions / to)
-    for name in ("card.json", "model.yaml"):
-        (folder / name).write_text((folder / name).read_text().replace(version, to))
-    return folder
-
-
-def make_latest(versions: Path, version: str) -> None:
-    """Let `latest` mean `version`, as publishing and rolling back do."""
-    (versions / ".latest.new").write_text(version)
-    (versions / ".latest.new").replace(versions / "latest")
 
 
 @pytest.fixture(scope="session")

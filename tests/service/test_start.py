@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -13,10 +14,8 @@ import httpx
 import pytest
 
 from models.digits import MODEL_NAME
-from tests.conftest import ROOT
+from tests.support.project import ROOT, SEVEN
 from tests.support.serving import Server, free_port, serving
-
-SEVEN = (ROOT / "examples/seven.json").read_bytes()
 
 
 def refused_start(home: Path, **settings: str) -> str:
@@ -57,6 +56,41 @@ def test_a_damaged_version_is_not_served(home: Path, broken: str) -> None:
     assert broken in refused_start(home)
 
 
+HOLD_UP_LOADING = """
+import pathlib, time
+import numpy as np
+load, here = np.load, pathlib.Path(__file__).parent
+def load_once_it_may(*arguments, **options):
+    (here / "loading").touch()
+    while not (here / "go-on").exists():
+        time.sleep(0.01)
+    return load(*arguments, **options)
+np.load = load_once_it_may
+"""
+
+
+def test_a_worker_is_not_ready_before_its_version_is_proved(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(HOLD_UP_LOADING)
+    port, seen = free_port(), []
+
+    def watch() -> None:
+        while not (tmp_path / "loading").exists():
+            time.sleep(0.01)
+        for _ in range(10):
+            try:
+                seen.append(httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=0.2).status_code)
+            except httpx.TransportError:
+                seen.append(None)
+        (tmp_path / "go-on").touch()
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    with serving(home, port=port, PYTHONPATH=str(tmp_path)):
+        watching.join()
+    assert len(seen) == 10
+    assert 200 not in seen
+
+
 def test_a_pinned_version_is_served_although_another_is_latest(home: Path) -> None:
     versions = home / "models" / MODEL_NAME
     pinned = (versions / "latest").read_text()
@@ -90,28 +124,27 @@ def test_the_access_log_is_there_by_a_setting(home: Path) -> None:
 def test_a_traced_request_is_found_in_the_log_by_the_callers_trace_and_the_answers_id(home: Path) -> None:
     trace_id = "0af7651916cd43dd8448eb211c80319c"
     with serving(home, ACCESS_LOG="true", TRACING="true") as server:
-        headers = {"content-type": "application/json", "traceparent": f"00-{trace_id}-b7ad6b7169203331-01"}
-        answer = httpx.post(f"{server.url}/predict", content=SEVEN, headers=headers)
+        answer = server.predict(SEVEN, traceparent=f"00-{trace_id}-b7ad6b7169203331-01")
         assert answer.json()["digits"] == [7]
     (line,) = [line for line in map(json.loads, server.log.read_text().splitlines()) if "path=/predict" in line["message"]]
     assert (line["trace_id"], line["span_id"]) == (trace_id, answer.headers["x-request-id"])
 
 
 def test_no_timer_outlives_a_request(server: Server) -> None:
-    """BentoML's timeout keeps one for each request; the door stands before it, so that a worker's memory stays flat."""
+    """BentoML's timeout keeps one for each request; the app comes before it, so that a worker's memory stays flat."""
     (worker,) = server.workers()
     # httpx would take three times as long.
     connection = http.client.HTTPConnection(server.url.removeprefix("http://"))
 
-    def ask(count: int) -> int:
+    def bytes_after(count: int) -> int:
         for _ in range(count):
             connection.request("POST", "/predict", bytes(784), {"content-type": "application/octet-stream"})
             assert len(connection.getresponse().read()) > 0
         return resident_bytes(worker)
 
-    ask(2000)
-    before = ask(2000)
-    grown = ask(6000) - before
+    bytes_after(2000)
+    before = bytes_after(2000)
+    grown = bytes_after(6000) - before
     connection.close()
     print(f"6,000 requests: {grown / 1024:.0f} KiB more")
     assert grown < 2 * 2**20
@@ -137,7 +170,7 @@ def test_before_it_stops_it_is_not_ready_for_a_while_and_answers_all_the_same(ho
         while (ready := httpx.get(f"{server.url}/readyz")).status_code == 200 and time.monotonic() < told + 1:
             time.sleep(0.05)
         assert ready.status_code == 503
-        assert "about to stop" in ready.json()["error"]
+        assert "is stopping" in ready.json()["error"]
         assert server.predict(SEVEN).status_code == 200
         assert server.process.wait(20) == 0
         assert 2 < time.monotonic() - told < 6

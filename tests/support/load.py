@@ -2,22 +2,21 @@
 
 import contextlib
 import multiprocessing
-import select
-import socket
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
 
 import numpy as np
 
 from models.digits import check_images
 from models.engine import load_engine
-from service.protocols.answers import BYTES
+from service.protocols.media_types import BYTES
+from tests.support.raw_http import Connection, post
 from tests.support.serving import Server
 
 RETRIED = (0, 429, 503)
@@ -50,14 +49,9 @@ class Load:
         return Counter(each.status for each in self.answers)
 
 
-def head(length: int, content_type: str = BYTES, accept: str = BYTES) -> bytes:
-    lines = ("POST /predict HTTP/1.1", "Host: x", f"Content-Type: {content_type}", f"Accept: {accept}")
-    return "\r\n".join([*lines, f"Content-Length: {length}", "", ""]).encode()
-
-
 def request_of(images: np.ndarray) -> bytes:
     """Return a request for `images` (N, 784) whose answer is float32 probabilities, so that every bit can be compared."""
-    return head(images.size) + images.tobytes()
+    return post(images.tobytes(), BYTES, Accept=BYTES)
 
 
 def answer_of(version: Path, images: np.ndarray) -> bytes:
@@ -69,7 +63,7 @@ def answer_of(version: Path, images: np.ndarray) -> bytes:
 def loaded(
     server: Server, requests: Sequence[bytes], connections: int = 8, pause: float = 0, retry_seconds: float = 0
 ) -> Iterator[Load]:
-    """Send `requests` in turn over each connection until the block ends; what came of them is in the `Load` then.
+    """Send `requests` in turn over each connection until the block ends; the `Load` then has how each was answered.
 
     A request that is lost, or answered 429 or 503, is sent again for `retry_seconds`.
     """
@@ -90,7 +84,7 @@ def loaded(
         process.join()
 
 
-def _run(parent: Connection, address: tuple[str, int], requests: Sequence[bytes], connections: int, *times: float) -> None:
+def _run(parent: Pipe, address: tuple[str, int], requests: Sequence[bytes], connections: int, *times: float) -> None:
     sys.setswitchinterval(0.0005)  # else a thread that has an answer waits 5 ms for one that is busy
     stop = threading.Event()
     clients = [_Client(address, requests, number, stop, *times) for number in range(connections)]
@@ -112,7 +106,7 @@ class _Client(threading.Thread):
         self.answers: list[Answer] = []
         self._address, self._requests, self._first = address, requests, first
         self._stop_asking, self._pause, self._retry_seconds = stop, pause, retry
-        self._connection: socket.socket | None = None
+        self._connection: Connection | None = None
         self._bodies: dict[bytes, bytes] = {}  # each kept once, however often it comes
 
     def run(self) -> None:
@@ -136,49 +130,26 @@ class _Client(threading.Thread):
         sent, status, version, body, lost = 0.0, 0, "", b"", ""
         try:
             connection = self._usable_connection()
-            connection.sendall(self._requests[request])
+            connection.send(self._requests[request])
             sent = time.monotonic()
-            status, version, body = self._read(connection)
-        except (ConnectionError, TimeoutError) as error:
-            lost = {ConnectionRefusedError: "refused", EOFConnection: "closed", TimeoutError: "silent"}.get(
-                type(error), "reset"
-            )
+            answer = connection.next_answer()
+            status, version, body = answer.status, answer.headers.get("x-model-version", ""), answer.content
+            if answer.is_last:
+                self._close()
+        except (ConnectionError, TimeoutError, EOFError) as error:
+            lost = {ConnectionRefusedError: "refused", EOFError: "closed", TimeoutError: "silent"}.get(type(error), "reset")
             self._close()
         return Answer(request, status, lost, began, sent, time.monotonic(), tries, version, self._bodies.setdefault(body, body))
 
-    def _usable_connection(self) -> socket.socket:
+    def _usable_connection(self) -> Connection:
         """Return a connection that the server has not closed, as far as one can see: every pool of connections looks."""
-        if self._connection and select.select([self._connection], [], [], 0)[0]:
+        if self._connection and self._connection.has_something_to_read():
             self._close()
         if not self._connection:
-            self._connection = socket.create_connection(self._address, timeout=30)
-            self._connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._connection = Connection(self._address, seconds=30)
         return self._connection
-
-    def _read(self, connection: socket.socket) -> tuple[int, str, bytes]:
-        came = b""
-        while (end := came.find(b"\r\n\r\n")) < 0:
-            came += _received(connection)
-        lines = came[:end].decode("latin-1").split("\r\n")
-        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:])}
-        body, length = came[end + 4 :], int(headers["content-length"])
-        while len(body) < length:
-            body += _received(connection)
-        if headers.get("connection") == "close":
-            self._close()
-        return int(lines[0].split(" ")[1]), headers.get("x-model-version", ""), body
 
     def _close(self) -> None:
         if self._connection:
             self._connection.close()
         self._connection = None
-
-
-class EOFConnection(ConnectionError):
-    """The server closed the connection instead of answering."""
-
-
-def _received(connection: socket.socket) -> bytes:
-    if not (came := connection.recv(65536)):
-        raise EOFConnection
-    return came

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import httpx
 
-ROOT = Path(__file__).parent.parent.parent
+from service.protocols.media_types import JSON
+from tests.support.project import ROOT
 
 START_SECONDS = 60
 
@@ -67,9 +68,11 @@ class Server:
         """Return a connection on which sending and receiving may each take `seconds`."""
         return socket.create_connection(self.address, seconds)
 
-    def predict(self, content: bytes, content_type: str | None = "application/json") -> httpx.Response:
-        headers = {"content-type": content_type} if content_type else {}
-        return httpx.post(f"{self.url}/predict", content=content, headers=headers, timeout=30)
+    def predict(self, content: bytes, content_type: str | None = JSON, query: str = "", **headers: str) -> httpx.Response:
+        """Ask for a prediction; underscores in names of headers stand for hyphens."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        described = {"content-type": content_type} if content_type else {}
+        return httpx.post(f"{self.url}/predict{query}", content=content, headers=described | named, timeout=30)
 
 
 def free_port() -> int:

@@ -1,14 +1,12 @@
 """Versions in the store of this process, without a fit for each."""
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from models.card import CARD_FILE, ModelCard
-
-AddVersion = Callable[..., ModelCard]
+from tests.support.store import AddVersion
 
 
 @pytest.fixture

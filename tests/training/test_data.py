@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.conftest import idx_bytes
+from tests.support.training import idx_bytes
 from training import data
 from training.data import (
     BUNDLED_DATA,

@@ -4,7 +4,7 @@ import re
 import pytest
 from rich.console import Console
 
-from tests.conftest import run_training
+from tests.support.training import run_training
 from training.gates import print_gates
 
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from models.card import LITERT_FILE, ModelCard
-from tests.conftest import ROOT, run_training
+from tests.support.project import ROOT
+from tests.support.training import run_training
 from training import publish
 from training.__main__ import main
 

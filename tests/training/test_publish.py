@@ -16,8 +16,8 @@ import pytest
 
 from models.card import CARD_FILE, GOLDEN_FILE, KERAS_FILE, LITERT_FILE, PARITY_TOLERANCE, ModelCard
 from models.exported import Graph, load_litert
-from tests.conftest import ROOT
-from tests.training.conftest import AddVersion
+from tests.support.project import ROOT
+from tests.support.store import AddVersion
 from training import publish as publishing
 from training.data import Mnist, read_mnist
 from training.evaluate import evaluate

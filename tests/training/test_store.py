@@ -7,7 +7,7 @@ import bentoml
 import pytest
 
 from models.card import LITERT_FILE
-from tests.training.conftest import AddVersion
+from tests.support.store import AddVersion
 from training.store import (
     StoreError,
     problem_of_served,

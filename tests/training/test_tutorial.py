@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.conftest import run_training
+from tests.support.training import run_training
 from training.data import Mnist, read_mnist
 from training.fit import Fit
 from training.recipes import RECIPES

@@ -1,10 +1,6 @@
 """Faults and clients that misbehave, in process where the fault must be planted, over a socket where the client does it."""
 
 import asyncio
-import json
-import socket
-import time
-from http.client import HTTPResponse
 from pathlib import Path
 
 import httpx
@@ -12,78 +8,92 @@ import pytest
 
 from models.digits import MODEL_NAME
 from service.http.app import App
-from service.inference.batcher import Batcher
+from service.inference.health import EngineHealth
 from service.inference.model_repository import ModelRepository
+from service.inference.predictor import Predictor
 from service.process.shutdown import Shutdown
+from service.protocols.media_types import JSON
 from service.settings import Settings
-from tests.conftest import ROOT
-from tests.service.observability.test_metrics import scrape, value
+from tests.support.metrics import scrape, value
+from tests.support.project import SEVEN
+from tests.support.raw_http import Connection, request_headers
 from tests.support.serving import Server, serving
-
-SEVEN = (ROOT / "examples/seven.json").read_bytes()
+from tests.support.waiting import until
 
 
 async def bentoml_application(scope, receive, send) -> None:
-    raise AssertionError("the door leaves this to BentoML's application")
+    raise AssertionError("the app leaves this to BentoML's application")
 
 
-def ask(door: App, method: str, path: str, **request) -> httpx.Response:
+@pytest.fixture
+def predictor(published_store: Path) -> Predictor:
+    """Return a predictor that has not loaded a version yet."""
+    return Predictor(ModelRepository(f"{MODEL_NAME}:latest", "cpu"), Settings())
+
+
+@pytest.fixture
+def health(predictor: Predictor) -> EngineHealth:
+    return EngineHealth(predictor.batcher, predictor.repository, 1)
+
+
+@pytest.fixture
+def app(predictor: Predictor, health: EngineHealth) -> App:
+    return App(bentoml_application, predictor, health, Settings(), Shutdown(0))
+
+
+def call(app: App, method: str, path: str, **request) -> httpx.Response:
     async def send() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(door), base_url="http://door") as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://app") as client:
             return await client.request(method, path, **request)
 
     return asyncio.run(send())
 
 
 def test_a_fault_is_a_500_without_a_traceback_and_the_log_has_it(
-    published_store: Path, caplog: pytest.LogCaptureFixture
+    app: App, predictor: Predictor, caplog: pytest.LogCaptureFixture
 ) -> None:
-    repository = ModelRepository(f"{MODEL_NAME}:latest", "cpu")
-    door = App(bentoml_application, repository, Batcher(1024, 8192), Settings(), Shutdown(0))
     headers = {"content-type": "application/json"}
-    answer = ask(door, "POST", "/predict", content=SEVEN, headers=headers)  # nothing is loaded yet: a fault of ours
+    answer = call(app, "POST", "/predict", content=SEVEN, headers=headers)  # nothing is loaded yet: a fault of ours
     assert (answer.status_code, list(answer.json())) == (500, ["error"])
     assert "Traceback" not in answer.text
     assert "load() comes before the first request" in caplog.text
-    repository.load()
-    assert ask(door, "POST", "/predict", content=SEVEN, headers=headers).json()["digits"] == [7]
+    predictor.repository.load()
+    assert call(app, "POST", "/predict", content=SEVEN, headers=headers).json()["digits"] == [7]
 
 
-def partial_request(server: Server, body: bytes, announced: int) -> socket.socket:
-    connection = server.connect()
-    head = f"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {announced}\r\n\r\n"
-    connection.sendall(head.encode() + body)
-    return connection
+@pytest.mark.parametrize(("failures", "ready", "alive"), [(0, 200, 200), (1, 503, 200), (6, 503, 503)])
+def test_the_probes_tell_of_an_engine_that_does_not_answer(
+    app: App, health: EngineHealth, failures: int, ready: int, alive: int
+) -> None:
+    health.num_failures = failures
+    readyz, livez = call(app, "GET", "/readyz"), call(app, "GET", "/livez")
+    assert (readyz.status_code, livez.status_code) == (ready, alive)
+    assert all("the engine does not answer" in each.json()["error"] for each in (readyz, livez) if each.status_code == 503)
 
 
-def answer_on(connection: socket.socket) -> tuple[int, dict[str, str]]:
-    connection.settimeout(20)
-    answer = HTTPResponse(connection)
-    answer.begin()
-    return answer.status, json.loads(answer.read())
+PART_OF_SEVEN = request_headers(Content_Type=JSON, Content_Length=len(SEVEN)) + SEVEN[:100]
 
 
 def test_a_body_that_does_not_come_in_time_is_a_408(home: Path) -> None:
-    with serving(home, REQUEST_TIMEOUT_SECONDS="0.5") as server, partial_request(server, SEVEN[:100], len(SEVEN)) as connection:
-        status, body = answer_on(connection)
-        assert status == 408
-        assert "the body was not complete after 0.5 s" in body["error"]
+    with serving(home, REQUEST_TIMEOUT_SECONDS="0.5") as server, Connection(server.address, 20) as connection:
+        answer = connection.ask(PART_OF_SEVEN)
+        assert answer.status == 408
+        assert "the body was not complete after 0.5 s" in answer.json()["error"]
         assert value(scrape(server), "requests_total", route="/predict", status="408") == 1
 
 
 def test_a_client_that_left_is_counted_as_such(server: Server) -> None:
     left = {"route": "/predict", "status": "499"}
     before = value(scrape(server), "requests_total", **left)
-    partial_request(server, SEVEN[:100], len(SEVEN)).close()
-    deadline = time.monotonic() + 10
-    while value(scrape(server), "requests_total", **left) == before and time.monotonic() < deadline:
-        time.sleep(0.05)
+    with Connection(server.address) as connection:
+        connection.send(PART_OF_SEVEN)
+    until(lambda: value(scrape(server), "requests_total", **left) > before, 10)
     assert value(scrape(server), "requests_total", **left) == before + 1
     assert server.predict(SEVEN).status_code == 200
 
 
 def test_a_body_that_is_announced_too_large_is_refused_before_it_is_sent(server: Server) -> None:
-    with partial_request(server, b"", 2**40) as connection:
-        status, body = answer_on(connection)
-    assert status == 413
-    assert list(body) == ["error"]
+    with Connection(server.address, 20) as connection:
+        answer = connection.ask(request_headers(Content_Type=JSON, Content_Length=2**40))
+    assert answer.status == 413
+    assert list(answer.json()) == ["error"]

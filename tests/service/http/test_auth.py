@@ -1,4 +1,4 @@
-"""ApiKeyAuth, and the other things that a stranger on the network meets."""
+"""ApiKeyAuth, and what else protects the service from clients that nobody knows."""
 
 import gzip
 import os
@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from service.settings import Settings
-from tests.service.inference.test_model_repository import SEVEN
+from tests.support.project import SEVEN
 from tests.support.serving import Server, serving
 
 KEYS = "first-key-0123456789", "second-key-987654321"
@@ -39,11 +39,8 @@ def test_without_a_key_that_is_known_it_is_a_401(guarded: Server, path: str, aut
 
 
 def test_predict_takes_any_of_the_keys_and_nothing_else(guarded: Server) -> None:
-    def ask(key: str) -> int:
-        headers = {"content-type": "application/json", "authorization": f"Bearer {key}"}
-        return httpx.post(f"{guarded.url}/predict", content=SEVEN, headers=headers).status_code
-
-    assert [ask(KEYS[0]), ask(KEYS[1]), ask(",".join(KEYS)), ask("wrong")] == [200, 200, 401, 401]
+    keys = (KEYS[0], KEYS[1], ",".join(KEYS), "wrong")
+    assert [guarded.predict(SEVEN, authorization=f"Bearer {key}").status_code for key in keys] == [200, 200, 401, 401]
     assert guarded.predict(SEVEN).status_code == 401
 
 
@@ -81,7 +78,7 @@ def test_the_page_says_what_it_may_do(server: Server) -> None:
     assert (headers["x-content-type-options"], headers["referrer-policy"]) == ("nosniff", "no-referrer")
 
 
-def test_other_origins_are_let_in_only_where_they_are_named(server: Server) -> None:
+def test_other_origins_are_allowed_only_where_they_are_named(server: Server) -> None:
     answer = httpx.get(f"{server.url}/model", headers={"origin": "https://elsewhere.example"})
     assert not [name for name in answer.headers if name.startswith("access-control")]
 
@@ -94,13 +91,11 @@ def test_other_origins_are_let_in_only_where_they_are_named(server: Server) -> N
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "gzip, identity"])
 def test_a_coded_body_is_a_415_unread(server: Server, body: bytes, coding: str) -> None:
     before = server.peak_kib()
-    headers = {"content-type": "application/json", "content-encoding": coding}
-    answer = httpx.post(f"{server.url}/predict", content=body, headers=headers)
+    answer = server.predict(body, content_encoding=coding)
     assert answer.status_code == 415
     assert f"Content-Encoding is {coding}; send the body as it is" in answer.json()["error"]
     assert server.peak_kib() - before < 8 * 1024
 
 
 def test_a_body_said_to_be_as_it_is_is_read(server: Server) -> None:
-    headers = {"content-type": "application/json", "content-encoding": "Identity"}
-    assert httpx.post(f"{server.url}/predict", content=SEVEN, headers=headers).status_code == 200
+    assert server.predict(SEVEN, content_encoding="Identity").status_code == 200

@@ -9,7 +9,7 @@ import pytest
 
 from models.perceptron import learn_gate, learn_gate_with_hidden_layer
 from service.http.pages import PICTURES
-from tests.conftest import ROOT
+from tests.support.project import ROOT
 from tests.support.serving import Server
 from training.data import Mnist
 

@@ -72,7 +72,7 @@ def test_large_bodies_are_refused_where_they_do_not_fit_and_small_ones_are_not()
         with bodies.place(LARGE), bodies.place(LARGE), bodies.place(LARGE):
             with bodies.place(LARGE):
                 for announced in (LARGE, 64 * KIB + 1):
-                    with pytest.raises(ApiError, match="409,600 bytes are coming in or wait already") as refusal:
+                    with pytest.raises(ApiError, match="409,600 bytes are pending") as refusal:
                         bodies.place(announced)
                     assert (refusal.value.status, refusal.value.headers["Retry-After"]) == (429, "1")
                 with bodies.place(64 * KIB), bodies.place(0):

@@ -12,7 +12,7 @@ import pytest
 
 from models.card import ModelCard
 from service.protocols.media_types import REQUEST_FORMATS
-from tests.conftest import ROOT
+from tests.support.project import ROOT
 from tests.support.serving import Server
 
 
@@ -71,11 +71,13 @@ def test_the_document_holds_what_bentomls_own_says_of_predict(server: Server, tm
     assert theirs["responses"].keys() - {"404"} <= ours["responses"].keys()
 
 
-def test_bentomls_schema_declares_what_the_door_answers(server: Server) -> None:
+def test_bentomls_schema_declares_what_the_service_answers(server: Server) -> None:
     (predict,) = httpx.get(f"{server.url}/schema.json").json()["routes"]
     assert (predict["route"], list(predict["input"]["properties"])) == ("/predict", ["images"])
     document = httpx.get(f"{server.url}/docs.json").json()
-    assert predict["output"]["properties"].keys() == document["components"]["schemas"]["PredictionResponse"]["properties"].keys()
+    assert (
+        predict["output"]["properties"].keys() == document["components"]["schemas"]["PredictionResponse"]["properties"].keys()
+    )
 
 
 def test_the_page_asks_nothing_of_other_hosts(server: Server) -> None:

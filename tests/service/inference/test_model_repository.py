@@ -9,23 +9,16 @@ import httpx
 import numpy as np
 import pytest
 
-from models.card import CARD_FILE, GOLDEN_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard, sha256_of_files
+from models.card import CARD_FILE, GOLDEN_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
 from models.digits import MODEL_NAME
+from models.engine import Device, Engine, load_engine
 from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
-from tests.conftest import ROOT, run_training
-from tests.service.conftest import copy_version, make_latest
-from tests.service.observability.test_metrics import scrape, value
+from tests.support.metrics import scrape, value
+from tests.support.project import SEVEN
 from tests.support.serving import Server, serving
-
-SEVEN = (ROOT / "examples/seven.json").read_bytes()
-
-LATEST = f"{MODEL_NAME}:latest"
-
-
-def reseal(folder: Path) -> None:
-    """Write the card's checksums anew, so that only what the files say can be wrong."""
-    card = json.loads((folder / CARD_FILE).read_text())
-    (folder / CARD_FILE).write_text(json.dumps(card | {"sha256": sha256_of_files(folder)}))
+from tests.support.store import LATEST, copy_version, corrupt, half_written, make_latest, reseal
+from tests.support.training import run_training
+from tests.support.waiting import switches_to, until
 
 
 def test_a_whole_version_is_loaded_proved_and_served(published_store: Path) -> None:
@@ -43,6 +36,28 @@ def test_a_version_that_answers_its_golden_digits_otherwise_is_refused(published
     np.savez_compressed(folder / GOLDEN_FILE, **arrays)
     reseal(folder)
     with pytest.raises(ModelLoadError, match=r"golden digits up to [12]\.\de-05 away .* at most 3e-06"):
+        ModelRepository(LATEST, "cpu").load()
+
+
+def test_a_version_with_nan_among_its_published_probabilities_is_refused(published_store: Path) -> None:
+    folder, _ = find_version(LATEST)
+    with np.load(folder / GOLDEN_FILE) as golden:
+        arrays = dict(golden)
+    arrays["probabilities"][63, 3] = np.nan
+    np.savez_compressed(folder / GOLDEN_FILE, **arrays)
+    reseal(folder)
+    with pytest.raises(ModelLoadError, match="golden digits up to nan away") as error:
+        ModelRepository(LATEST, "cpu").load()
+    assert error.value.reason == "golden"
+
+
+def test_a_version_whose_engine_answers_nan_is_refused(published_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load_broken_engine(folder: Path, device: Device) -> Engine:
+        graph = load_engine(folder, device).run
+        return Engine("litert", "cpu", lambda images: np.where(np.eye(len(images), 10) > 0, np.nan, graph(images)), 256)
+
+    monkeypatch.setattr("service.inference.model_repository.load_engine", load_broken_engine)
+    with pytest.raises(ModelLoadError, match="golden digits up to nan away"):
         ModelRepository(LATEST, "cpu").load()
 
 
@@ -71,10 +86,6 @@ def test_an_empty_store_says_how_to_fill_it(versions_folder: Path) -> None:
         find_version(LATEST)
 
 
-def half_written(folder: Path) -> None:
-    (folder / CARD_FILE).unlink()
-
-
 def not_described(folder: Path) -> None:
     (folder / "model.yaml").unlink()
 
@@ -82,12 +93,6 @@ def not_described(folder: Path) -> None:
 def of_another_version(folder: Path) -> None:
     card = json.loads((folder / CARD_FILE).read_text())
     (folder / CARD_FILE).write_text(json.dumps(card | {"version": "another"}))
-
-
-def corrupt(folder: Path) -> None:
-    with (folder / LITERT_FILE).open("r+b") as file:
-        file.seek(2000)
-        file.write(b"corrupt")
 
 
 def truncated(folder: Path) -> None:
@@ -129,10 +134,10 @@ def test_a_new_version_that_is_spoilt_is_refused_once_with_one_line(
     caplog.clear()
     with caplog.at_level(logging.INFO):
         for _ in range(3):
-            asyncio.run(repository.look())
+            asyncio.run(repository.poll())
     assert repository.served is served
     (record,) = [record for record in caplog.records if record.name == "service.inference.model_repository"]
-    assert record.getMessage().startswith(f"{served.tag} stays: ")
+    assert record.getMessage().startswith(f"{served.tag} stays served: ")
     with pytest.raises(ModelLoadError) as error:
         ModelRepository(f"{MODEL_NAME}:spoilt", "cpu").load()
     assert error.value.reason == reason
@@ -145,10 +150,10 @@ def test_a_refused_version_is_tried_again_once_it_changes(published_store: Path)
     card = (folder / CARD_FILE).read_bytes()
     half_written(folder)
     make_latest(published_store, "late")
-    asyncio.run(repository.look())
+    asyncio.run(repository.poll())
     assert repository.served.card.version == version
     (folder / CARD_FILE).write_bytes(card)
-    asyncio.run(repository.look())
+    asyncio.run(repository.poll())
     assert repository.served.card.version == "late"
 
 
@@ -160,10 +165,10 @@ def test_a_latest_that_cannot_be_read_changes_nothing_and_is_read_again(publishe
     (published_store / "latest").unlink()
     if content is not None:
         (published_store / "latest").write_bytes(content)
-    asyncio.run(repository.look())
+    asyncio.run(repository.poll())
     assert repository.served is served
     make_latest(published_store, "next")
-    asyncio.run(repository.look())
+    asyncio.run(repository.poll())
     assert repository.served.card.version == "next"
 
 
@@ -173,18 +178,6 @@ def model_of(server: Server) -> str:
 
 def served_versions(server: Server) -> list[str]:
     return [dict(labels)["version"] for name, labels in scrape(server) if name == "digit_classifier_model_info"]
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it has not come to pass"
-        time.sleep(0.1)
-
-
-def switches_to(server: Server, version: str) -> int:
-    """Return how many workers say that they serve `version` instead of another."""
-    return server.log.read_text().count(f"serving {MODEL_NAME}:{version} instead of ")
 
 
 def test_a_running_service_follows_a_publication_and_a_rollback_and_refuses_what_is_corrupt(home: Path) -> None:
@@ -202,12 +195,12 @@ def test_a_running_service_follows_a_publication_and_a_rollback_and_refuses_what
         until(lambda: switches_to(server, first) == 2)
         corrupt(versions / second)
         make_latest(versions, second)
-        until(lambda: server.log.read_text().count("stays: ") == 2)  # once by each worker
+        until(lambda: server.log.read_text().count("stays served: ") == 2)  # once by each worker
         assert {model_of(server) for _ in range(20)} == {f"{MODEL_NAME}:{first}"}
         assert served_versions(server) == [first]
         assert value(scrape(server), "model_load_failures_total", reason="changed") == 2
         time.sleep(1.5)  # looked at again, and not refused again
-        assert server.log.read_text().count("stays: ") == 2
+        assert server.log.read_text().count("stays served: ") == 2
 
 
 def test_a_pinned_version_stays_whatever_latest_becomes(home: Path) -> None:

@@ -11,25 +11,10 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
+from tests.support.metrics import Series, scrape, value
 from tests.support.serving import Server, serving
 from training.data import Mnist
-
-Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
-
-
-def scrape(server: Server) -> Series:
-    text = httpx.get(f"{server.url}/metrics").text
-    return {
-        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
-def value(series: Series, name: str, **labels: str) -> float:
-    return series.get((f"digit_classifier_{name}", tuple(sorted(labels.items()))), 0)
 
 
 def send(server: Server, images: np.ndarray) -> dict[str, list]:
@@ -53,7 +38,7 @@ def test_two_workers_are_counted_as_one_service(home: Path, mnist: Mnist) -> Non
     assert value(series, "request_duration_seconds_count", route="/predict") == 220
     assert value(series, "images_total") == 1000
     assert value(series, "batch_size_images_sum") == 1000
-    assert 0 < value(series, "batch_size_images_count") <= 200  # those that came together rode together
+    assert 0 < value(series, "batch_size_images_count") <= 200  # requests of one moment shared a batch
     assert value(series, "rejected_total", reason="malformed") == 20
     for digit, count in enumerate(np.bincount(digits, minlength=10)):
         assert value(series, "answers_total", digit=str(digit)) == count
@@ -83,7 +68,7 @@ METHODS = (
 )
 
 
-def strange_request(rng: random.Random, server: Server) -> httpx.Request:
+def random_request(rng: random.Random, server: Server) -> httpx.Request:
     """Return a request that has one of path, method, media type and key at random."""
     word = "".join(rng.choices(string.ascii_letters + string.digits + "/%&=~-", k=rng.randint(1, 40)))
     allowed = {"authorization": f"Bearer {KEY}"}
@@ -102,10 +87,10 @@ def test_ten_thousand_random_paths_methods_types_and_keys_add_no_series_and_leav
     rng = random.Random(0)
     with serving(home, API_KEYS=KEY, PUBLIC_METRICS="true") as server, httpx.Client() as client:
         for _ in range(40):  # each kind is met, and the first scrape adds the series of `/metrics` itself
-            client.send(strange_request(rng, server))
+            client.send(random_request(rng, server))
         scrape(server)
         before = scrape(server)
-        statuses = Counter(str(client.send(strange_request(rng, server)).status_code) for _ in range(10_000))
+        statuses = Counter(str(client.send(random_request(rng, server)).status_code) for _ in range(10_000))
         after = scrape(server)
         started = time.perf_counter()
         scrape(server)

@@ -13,7 +13,7 @@ from service.errors import ApiError
 from service.protocols import json_fast as json_images
 from service.protocols.json_fast import MAX_STRICT_BYTES, read_json
 from service.protocols.json_strict import read_strictly
-from tests.service.test_errors import BAD_BODIES
+from tests.support.bad_bodies import BAD_BODIES
 from training.data import Mnist
 
 
@@ -73,9 +73,9 @@ def test_bodies_that_were_cut_or_changed_anywhere_are_judged_as_the_strict_reade
         body = generator.choice(whole)
         start = generator.choice([generator.randrange(len(body)), generator.randrange(20), len(body) - generator.randrange(20)])
         body = body[:start] + generator.choice([*pieces, b""]) + body[start + generator.choice([0, 0, 1, 2]) :]
-        expected, came = outcome(read_strictly, body), outcome(lambda body: read_json(body, 1024), body)
+        expected, read = outcome(read_strictly, body), outcome(lambda body: read_json(body, 1024), body)
         accepted += isinstance(expected, np.ndarray)
-        assert np.array_equal(came, expected)
+        assert np.array_equal(read, expected)
     assert 200 < accepted < 2800
 
 
@@ -166,7 +166,7 @@ def test_a_large_bad_body_is_parsed_once(monkeypatch: pytest.MonkeyPatch, end: b
 def test_more_numbers_than_may_come_are_refused_before_they_are_parsed(extra: int) -> None:
     body = b'{"images": [' + b"0," * (2 * 784 - 1 + extra) + b"0"  # not JSON
     if extra:
-        with pytest.raises(ApiError, match="1,569 numbers came; send at most 2 images") as refusal:
+        with pytest.raises(ApiError, match="1,569 numbers received; send at most 2 images") as refusal:
             read_json(body, 2)
         assert (refusal.value.status, refusal.value.reason) == (413, "too_many_images")
     else:

@@ -1,7 +1,6 @@
 """Bodies that are not JSON, read in process: `.npy`, bytes, multipart; and what their headers may not do."""
 
 import io
-import struct
 import tracemalloc
 
 import numpy as np
@@ -10,20 +9,9 @@ import pytest
 from models.digits import check_images
 from service.errors import ApiError
 from service.protocols.media_types import BYTES, MULTIPART, NPY, PNG, REQUEST_FORMATS, decode, request_format
-from tests.support.serving import ROOT
+from tests.support.bodies import npy, npy_with_header
+from tests.support.project import ROOT
 from training.data import Mnist
-
-
-def npy(array: np.ndarray, version: tuple[int, int] | None = None) -> bytes:
-    file = io.BytesIO()
-    np.lib.format.write_array(file, array, version)
-    return file.getvalue()
-
-
-def npy_with_header(header: str, data: bytes = b"", version: bytes = b"\x01\x00") -> bytes:
-    text = header.encode("latin-1")
-    length = struct.pack("<H" if version == b"\x01\x00" else "<I", len(text))
-    return b"\x93NUMPY" + version + length + text + data
 
 
 def read(media_type: str, body: bytes, parameters: str = "") -> np.ndarray:

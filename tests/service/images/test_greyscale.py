@@ -1,4 +1,4 @@
-"""What a stranger's picture takes while it is decoded: worst cases by format, measured in a process of their own."""
+"""What a picture takes while it is decoded: worst cases by format, measured in a process of their own."""
 
 import json
 import os
@@ -18,11 +18,11 @@ from PIL import Image
 
 from service.images.greyscale import MAX_DECODED_BYTES, SMALL_DECODED_BYTES, greyscale
 from service.images.normalisation import read_picture
-from service.images.opening import MAX_HEADER_BYTES
 from service.process.memory import limit_arenas
 from service.protocols.media_types import JPEG, MULTIPART, PNG, decode, request_format
-from tests.service.images.test_normalisation import ORIENTATION, Pixels, chunk, encoded, header_alone, with_chunks
-from tests.support.serving import ROOT, Server
+from tests.support.pictures import ORIENTATION, Pixels, chunk, encoded, header_alone, with_chunks
+from tests.support.project import ROOT
+from tests.support.serving import Server
 
 MIB = 2**20
 # EXIF with nothing but the orientation 6: big endian, one entry of one 16-bit number.
@@ -53,11 +53,6 @@ def scanned(mode: str, size: tuple[int, int], form: str = "PNG") -> bytes:
     picture = Image.new(mode, size, "white")
     picture.paste("black", (1000, 1000, 1200, 2000))
     return encoded(picture, form)
-
-
-@pytest.fixture
-def seven(digit: Pixels) -> Pixels:
-    return digit.reshape(28, 28)
 
 
 WORST: dict[str, Callable[[], bytes]] = {
@@ -185,33 +180,10 @@ def test_a_cameras_photo_is_small() -> None:
         assert grey.width * grey.height < SMALL_DECODED_BYTES
 
 
-def test_a_large_picture_that_is_broken_leaves_the_way_open() -> None:
+def test_a_large_picture_that_is_broken_does_not_hold_up_the_next() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="broken"):
             read_picture(header_alone(4000, 4000))
-
-
-@pytest.mark.parametrize("name", [b"eXIf", b"PLTE", b"tRNS"])
-def test_a_long_head_of_a_png_is_refused(seven: Pixels, name: bytes) -> None:
-    body = with_chunks(encoded(seven), chunk(name, bytes(MAX_HEADER_BYTES)))
-    with pytest.raises(ValueError, match="its header has more than 1,048,576 bytes"):
-        read_picture(body)
-
-
-def test_a_long_head_of_a_jpeg_is_refused(seven: Pixels) -> None:
-    jpeg = encoded(seven, "JPEG")
-    segment = b"\xff\xe2" + struct.pack(">H", 65_535) + b"ICC_PROFILE\0" + bytes(65_521)
-    assert read_picture(jpeg[:2] + segment * 15 + jpeg[2:]).any()
-    with pytest.raises(ValueError, match="its header has more than 1,048,576 bytes"):
-        read_picture(jpeg[:2] + segment * 16 + jpeg[2:])
-
-
-def test_pixels_of_a_png_stand_together(seven: Pixels) -> None:
-    png = encoded(seven)
-    empty = chunk(b"IDAT", b"")
-    assert np.array_equal(read_picture(with_chunks(png, empty)), read_picture(png))
-    with pytest.raises(ValueError, match="its IDAT chunks are not consecutive"):
-        read_picture(with_chunks(png, empty, chunk(b"tEXt", b"k\0")))
 
 
 def test_an_orientation_behind_the_pixels_of_a_png_counts(seven: Pixels) -> None:
@@ -243,7 +215,7 @@ FLOODS: dict[str, tuple[Callable[[], bytes], str]] = {
 
 
 @pytest.mark.parametrize("name", FLOODS)
-def test_whatever_pictures_come_at_once_the_service_takes_at_most_96_mib_more(server: Server, name: str) -> None:
+def test_whatever_pictures_arrive_at_once_the_service_takes_at_most_96_mib_more(server: Server, name: str) -> None:
     body, media_type = FLOODS[name][0](), FLOODS[name][1]
     server.predict(encoded(np.zeros((28, 28), np.uint8)), PNG)
     server.forget_peak()

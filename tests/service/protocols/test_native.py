@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import bentoml
+import httpx
 import keras
 import numpy as np
 import pytest
@@ -98,3 +99,25 @@ def test_bentomls_own_client_works(server: Server, mnist: Mnist, images_of) -> N
 def test_bentomls_own_client_is_told_what_was_wrong(server: Server) -> None:
     with bentoml.SyncHTTPClient(server.url) as client, pytest.raises(bentoml.exceptions.InvalidArgument, match="has 2 values"):
         client.predict(images=[[1, 2]])  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_evidence_for_many_images_is_sent_in_pieces_and_is_the_same_as_for_each_alone(server: Server, mnist: Mnist) -> None:
+    headers = {"content-type": "application/octet-stream"}
+    answers = [
+        httpx.post(f"{server.url}/predict?explain=true", content=images.tobytes(), headers=headers)
+        for images in (mnist.test.images[:150], mnist.test.images[149:150])
+    ]
+    assert answers[0].headers.get("transfer-encoding") == "chunked"
+    many, alone = (answer.json() for answer in answers)
+    assert len(many["evidence"]) == 150
+    assert many["evidence"][149] == alone["evidence"][0]
+    assert [each["digit"] for each in many["evidence"]] == many["digits"]
+
+
+@pytest.mark.parametrize("query", ["explained=true", "explain=true&x=1", "x"])
+def test_an_unknown_word_in_the_query_is_refused(server: Server, digit: np.ndarray, query: str) -> None:
+    answer = httpx.post(
+        f"{server.url}/predict?{query}", content=digit.tobytes(), headers={"content-type": "application/octet-stream"}
+    )
+    assert answer.status_code == 400
+    assert "which is not known; send ?explain=true, or no query." in answer.json()["error"]

@@ -1,0 +1,119 @@
+"""`POST /predict`: images in any of the request formats, and the answer as JSON or as bytes."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+import numpy as np
+import orjson
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from models.digits import hint_about
+from service.errors import ApiError
+from service.inference.explanation import explain
+from service.inference.predictor import Pixels, Prediction
+from service.protocols.accept import preferred
+from service.protocols.media_types import BYTES, JSON, IsWanted, decode, request_format
+from service.protocols.protocol import Answer
+
+RESPONSE_TYPES = (JSON, BYTES)
+
+# Of images with evidence, which take 2 ms: all 1,024 would keep the event loop from everybody else for 32 ms.
+_EXPLAINED_AT_ONCE = 64
+
+
+class Evidence(BaseModel):
+    """Why an image was given its digit: `bias` and the sum of `pixels` are `logit`."""
+
+    digit: int
+    logit: float = Field(description="the score of the digit answered, before softmax")
+    bias: float
+    pixels: list[float] = Field(description="what each of the 784 pixels added to the logit")
+
+
+class PredictionResponse(BaseModel):
+    """The digit that each image shows, in the order of the images."""
+
+    model: str = Field(description="tag of the version that computed the answer")
+    digits: list[int] = Field(description="the digit of the highest probability, for each image")
+    hint: str | None = Field(default=None, description="what looks mistaken about the images, where something does")
+    probabilities: list[list[float]] = Field(description="ten for each image, one a digit, adding up to 1")
+    evidence: list[Evidence] | None = Field(default=None, description="with ?explain=true, for each image")
+
+
+class ErrorResponse(BaseModel):
+    """Every error."""
+
+    error: str = Field(description="what was received, what was expected, how to fix it")
+
+
+class NativeCall:
+    """One request to `POST /predict`. Creating it refuses, as an `ApiError`, all that can be refused without the body."""
+
+    def __init__(self, headers: Mapping[bytes, bytes], query: bytes, parameters: Mapping[str, str]) -> None:
+        self._content_type = headers.get(b"content-type", b"").decode("latin-1")
+        self._format = request_format(self._content_type)
+        self._response_type = preferred(headers.get(b"accept", b"").decode("latin-1"), RESPONSE_TYPES)
+        self._is_explained = bool(query) and _wants_explanation(query, self._response_type)
+        self.is_slow = self._format.is_slow
+
+    def decode(self, body: bytes, max_images: int, is_wanted: IsWanted) -> Pixels:
+        """Return the images in `body`, (N, 784). Raises an `ApiError`, 400 or 413."""
+        return decode(self._format, body, self._content_type, max_images, is_wanted)
+
+    def encode(self, prediction: Prediction) -> Answer:
+        if self._response_type == BYTES:
+            return Answer(BYTES, encode_bytes(prediction.probabilities))
+        start = encode_prediction(prediction)
+        return Answer(JSON, _with_evidence(start, prediction) if self._is_explained else start)
+
+
+def _wants_explanation(query: bytes, response_type: str) -> bool:
+    choices = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True))
+    choice = choices.pop("explain", "false")
+    if choices:
+        unknown = next(iter(choices))[:40]
+        raise ApiError(400, "malformed", f"the query has {unknown!r}, which is not known; send ?explain=true, or no query.")
+    if choice not in ("true", "false"):
+        raise ApiError(400, "malformed", f"explain is {choice[:40]!r}; send ?explain=true, or leave it out.")
+    if choice == "true" and response_type == BYTES:
+        sentence = f"explain=true was sent with Accept: {BYTES}, which has no room for evidence; accept {JSON}."
+        raise ApiError(400, "malformed", sentence)
+    return choice == "true"
+
+
+def encode_prediction(prediction: Prediction) -> bytes:
+    """Return `prediction` as the JSON of a `PredictionResponse`, without evidence."""
+    return encode_json(prediction.model.tag, prediction.digits, prediction.probabilities, hint_about(prediction.images))
+
+
+def encode_json(tag: str, digits: NDArray[np.intp], probabilities: NDArray[np.float32], hint: str | None) -> bytes:
+    """Return the JSON of a `PredictionResponse` for digits (N,) and probabilities (N, 10), without evidence."""
+    answer: dict[str, Any] = {"model": tag, "digits": digits, "probabilities": probabilities}
+    if hint:
+        answer["hint"] = hint
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _with_evidence(start: bytes, prediction: Prediction) -> Iterator[bytes]:
+    """Yield `start` with the evidence for each image appended, in pieces of half a megabyte."""
+    model, opening = prediction.model, start[:-1] + b',"evidence":['
+    for first in range(0, len(prediction.images), _EXPLAINED_AT_ONCE):
+        rows = slice(first, first + _EXPLAINED_AT_ONCE)
+        each = explain(prediction.images[rows], prediction.digits[rows], model.weights, model.biases)
+        columns = zip(each.digits, each.logits, each.biases, each.pixels, strict=True)
+        evidence = [{"digit": digit, "logit": logit, "bias": bias, "pixels": pixels} for digit, logit, bias, pixels in columns]
+        yield opening + orjson.dumps(evidence, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+        opening = b","
+    yield b"]}"
+
+
+def encode_bytes(probabilities: NDArray[np.float32]) -> bytes:
+    """Return probabilities of shape (N, 10) as N × 10 little-endian float32."""
+    return probabilities.astype("<f4", copy=False).tobytes()
+
+
+def encode_error(sentence: str) -> bytes:
+    """Return the JSON of an `ErrorResponse`."""
+    return orjson.dumps({"error": sentence})

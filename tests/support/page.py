@@ -1,0 +1,41 @@
+"""The page as a visitor has it: sizes of screens, strokes drawn with the mouse, files dropped, pixels shown."""
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page
+
+# The strokes of a seven and of a one, as shares of the paper's side.
+SEVEN = [[(0.28, 0.22), (0.5, 0.22), (0.74, 0.22), (0.66, 0.4), (0.56, 0.6), (0.48, 0.84)]]
+ONE = [[(0.52, 0.2), (0.5, 0.5), (0.48, 0.8)]]
+
+
+# Drops a PNG of these bytes on the element of this id.
+DROP = """([id, bytes]) => {
+  const files = new DataTransfer();
+  files.items.add(new File([new Uint8Array(bytes)], "digit.png", { type: "image/png" }));
+  document.getElementById(id).dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
+}"""
+PHONE, DESKTOP = (360, 740), (1440, 900)
+OpenPage = Callable[..., Page]
+
+
+def draw(page: Page, strokes: list[list[tuple[float, float]]]) -> None:
+    """Draw with the mouse."""
+    paper = page.locator("#pad").bounding_box()
+    assert paper
+    for stroke in strokes:
+        points = [(paper["x"] + x * paper["width"], paper["y"] + y * paper["height"]) for x, y in stroke]
+        page.mouse.move(*points[0])
+        page.mouse.down()
+        for point in points[1:]:
+            page.mouse.move(*point, steps=6)
+        page.mouse.up()
+
+
+def pixels_shown(page: Page, canvas: str) -> list[int]:
+    """Return the red values of the 784 pixels of a canvas."""
+    return page.evaluate(
+        """id => [...document.getElementById(id).getContext("2d").getImageData(0, 0, 28, 28).data]
+             .filter((_, index) => index % 4 === 0)""",
+        canvas,
+    )
