@@ -84,6 +84,12 @@ def test_scaled_images_get_a_hint():
     assert hint_about(check_images(np.full((1, 784), 0.5))) == SCALED_HINT
 
 
+def test_one_faint_pixel_that_is_no_whole_number_gets_no_hint():
+    images = np.zeros((1, 784))
+    images[0, 400] = 100.5
+    assert hint_about(check_images(images)) is None
+
+
 def test_an_inverted_image_among_others_gets_a_hint():
     assert hint_about(check_images(np.stack([np.zeros(784), np.full(784, 200)]))) == INVERTED_HINT
 

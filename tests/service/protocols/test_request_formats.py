@@ -113,6 +113,13 @@ def test_everyone_else_is_answered_in_json(server: Server, digit: np.ndarray, ac
     assert server.predict(digit.tobytes(), BYTES, accept=accept).json()["digits"] == [7]
 
 
+def test_several_lines_of_accept_are_one_list(server: Server, digit: np.ndarray) -> None:
+    for lines in (["application/json;q=0.1", BYTES], [BYTES, "application/json;q=0.1"], ["application/json;q=0", "*/*"]):
+        headers = [("content-type", BYTES), *(("accept", line) for line in lines)]
+        answer = httpx.post(f"{server.url}/predict", content=digit.tobytes(), headers=headers)
+        assert answer.headers["content-type"] == BYTES, lines
+
+
 def test_the_evidence_adds_up_to_the_logit_that_keras_computes(
     server: Server, classifier: keras.Sequential, mnist: Mnist
 ) -> None:
