@@ -19,12 +19,10 @@ _ROWS, _COLUMNS = IMAGE_SHAPE
 _NUMBERS_AND_SPACE = b"0123456789+-.eE \t\r\n"
 _FLAT_SKELETON = b"[" + b"," * (NUM_PIXELS - 1) + b"]"
 _SQUARE_SKELETON = b"[" + b",".join([b"[" + b"," * (_COLUMNS - 1) + b"]"] * _ROWS) + b"]"
-_SHORT_BYTES = 4096
 _PIECE_BYTES = 2**16
 _SPACE = 32  # the highest of JSON's four kinds of white space
 # A body of this size may consist of nothing but brackets.
 _MAX_DENSE_BYTES = 6 * 2**20
-_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # What simdjson raises for a text, a number or a type that it does not read.
 _NOT_READ = (ValueError, TypeError, KeyError, RuntimeError)
 
@@ -64,8 +62,6 @@ def _check_counts(body: bytes, max_images: int) -> None:
 
 def _count(body: bytes, byte: bytes) -> int:
     # bytes.count searches anew for each occurrence, which takes ten times as long where there are many.
-    if len(body) < _SHORT_BYTES:
-        return body.count(byte)
     return sum(int(np.count_nonzero(piece == byte[0])) for piece in _pieces(body))
 
 
@@ -83,7 +79,7 @@ def _pieces(body: bytes) -> Iterator[NDArray[np.uint8]]:
 
 def _parsed(body: bytes) -> tuple[simdjson.Array | None, Exception | None]:
     """Return the images, or None if there are none, and the error of what is not JSON."""
-    if body.startswith(_BYTE_ORDER_MARK):  # simdjson skips it; JSON has none
+    if body.startswith(b"\xef\xbb\xbf"):  # simdjson skips a byte-order mark; JSON has none
         return None, None
     try:
         # A new parser each time: one that is kept also keeps twelve times the largest body that it has parsed, and
@@ -116,7 +112,7 @@ def _proved_shape(images: simdjson.Array, body: bytes) -> tuple[int, ...] | None
         squares = b'{"images":[' + b",".join([_SQUARE_SKELETON] * len(images)) + b"]}"
         return IMAGE_SHAPE if _skeleton(body) == squares.replace(b"e", b"") else None
     # One bracket for the list and one for each image: no image has a list in it.
-    is_flat = _count(body, b"[") == 1 + len(images) and all(len(row) == NUM_PIXELS for row in rows)
+    is_flat = body.count(b"[") == 1 + len(images) and all(len(row) == NUM_PIXELS for row in rows)
     return (NUM_PIXELS,) if is_flat else None
 
 

@@ -12,8 +12,7 @@ import pytest
 from PIL import Image
 
 from service.images.opening import MAX_PICTURE_PIXELS
-from service.protocols.arrays import MAX_NPY_HEADER_BYTES
-from service.protocols.media_types import BYTES, JSON, MULTIPART, NPY, PNG
+from service.protocols.media_types import BYTES, JSON, MAX_NPY_HEADER_BYTES, MULTIPART, NPY, PNG
 from tests.support.bodies import form_of, npy
 from tests.support.project import PIXELS, SEVEN, SEVEN_PNG
 from tests.support.raw_http import Answer, Connection, chunked, post, request_headers
