@@ -1,6 +1,5 @@
 """An opened PNG or JPEG becomes grey levels, upright and in bounded memory, however many arrive at once."""
 
-import functools
 import itertools
 import threading
 from collections.abc import Callable, Iterator
@@ -122,17 +121,14 @@ def _tiles(picture: Image.Image) -> Iterator[tuple[int, int, Image.Image]]:
 
 def _conversion(picture: ImageFile) -> Callable[[Image.Image], Image.Image]:
     """Return how a tile of `picture` becomes grey levels."""
-    if picture.mode == "I;16":
+    if picture.mode == "I;16":  # many hold 10 or 12 bits; Pillow's own conversion clips at 8
         low, high = cast("tuple[int, int]", picture.getextrema())
-        return functools.partial(_from_16_bits, low=low, step=(high - low) // 256 + 1)
+        step = (high - low) // 256 + 1
+        return lambda tile: Image.fromarray(((np.asarray(tile) - low) // step).astype(np.uint8))
     if picture.has_transparency_data:
-        return functools.partial(_on_background, background=_background_level(picture))
+        background = _background_level(picture)
+        return lambda tile: _on_background(tile, background)
     return lambda tile: tile.convert("L")
-
-
-def _from_16_bits(tile: Image.Image, low: int, step: int) -> Image.Image:
-    # Many hold 10 or 12 bits; Pillow's own conversion clips at 8.
-    return Image.fromarray(((np.asarray(tile) - low) // step).astype(np.uint8))
 
 
 def _background_level(picture: ImageFile) -> int:
