@@ -91,6 +91,7 @@ def test_a_second_service_on_the_same_home_leaves_the_first_ones_metrics_alone(h
 def test_a_second_service_that_cannot_start_leaves_the_first_ones_metrics_alone(home: Path, digit: np.ndarray) -> None:
     with serving(home) as first:
         send(first, digit[None])
+        refused_start(home, port=first.address[1])
         refused_start(home, DEVICE="gpu")
         send(first, digit[None])
         assert value(scrape(first), "images_total") == 2
