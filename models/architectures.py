@@ -27,7 +27,7 @@ def build_softmax_classifier(activation: Literal["softmax", "linear"] = "softmax
 
 
 # One float32 sum over 784 pixels strays: LiteRT, which adds them one after the other, came up to 3.4e-6 away from Keras,
-# and the same in four shorter sums 1.4e-6 (benchmarks/README.md, "Parity").
+# and the same in four shorter sums 1.4e-6 (docs/performance.md, "Parity").
 _PARTS_OF_THE_SUM = 4
 
 

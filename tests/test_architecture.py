@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from bentoml._internal.bento.build_config import BentoPathSpec
+from pathspec import PathSpec
 
 from tests.support.project import ROOT
 
@@ -90,6 +91,16 @@ def test_a_bento_holds_every_file_that_serving_needs() -> None:
     assert [path for path in tracked if not chosen.includes(path)] == []
     assert chosen.includes("service/room/room_within/module.py")
     assert not chosen.includes("training/store.py")
+
+
+def test_an_image_can_be_built_from_every_file_that_it_needs() -> None:
+    ignored = PathSpec.from_lines("gitwildmatch", (ROOT / ".dockerignore").read_text().splitlines())
+    needed = subprocess.check_output(
+        ["git", "ls-files", "requirements", "models", "training", "service", "data/mnist"], cwd=ROOT, text=True
+    ).splitlines()
+    assert "service/http/app.py" in needed
+    assert [path for path in needed if ignored.match_file(path)] == []
+    assert ignored.match_file("README.md")
 
 
 def test_no_lock_file_names_an_index() -> None:

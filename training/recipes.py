@@ -31,7 +31,7 @@ class Recipe:
 RECIPES = {
     recipe.name: recipe
     for recipe in (
-        # Chosen by validation accuracy; the README has the table.
+        # Chosen by validation accuracy; docs/performance.md has the table.
         Recipe("baseline", "adam", learning_rate=5e-3, schedule="cosine", batch_size=512, epochs=20),
         # Batches of 100 and plain gradient descent at 0.5, as "MNIST for ML Beginners" taught it, but to the end.
         Recipe("sgd", "sgd", learning_rate=0.5, schedule="constant", batch_size=100, epochs=20),

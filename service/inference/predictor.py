@@ -72,7 +72,9 @@ class Predictor:
         started = time.perf_counter()
         deadline = started + self._seconds
         try:
-            async with self._admission.slot(expected_images, self._seconds) as slot:
+            with self._admission.slot() as slot:
+                if expected_images and not self._admission.has_room():
+                    await slot.wait(expected_images, self._seconds)
                 admitted = time.perf_counter()
                 images = await decode(deadline)
                 if len(images) > self._max_images:

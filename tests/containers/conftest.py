@@ -29,7 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def figures() -> Iterator[dict[str, str]]:
-    """Collect what was measured; it is printed at the end, for the README."""
+    """Collect what was measured; it is printed at the end, for docs/performance.md."""
     measured: dict[str, str] = {}
     yield measured
     print("\n" + "\n".join(f"{what}: {figure}" for what, figure in measured.items()))

@@ -84,7 +84,7 @@ def test_overload_costs_little_of_what_is_answered_and_is_over_when_it_is_over(
             f"then one image takes {again_ms / quiet_ms:.1f} × as long as before"
         )
         assert set(tally.seconds) <= {200, 429}
-        assert least / cost > (0.45 if factor < 10 else 0.25)  # twofold room: README has what is reached
+        assert least / cost > (0.45 if factor < 10 else 0.25)  # twofold room: docs/performance.md has what is reached
         if factor == FACTORS[0] and tally.count(429):
             assert tally.percentile(429, 50) < tally.percentile(200, 50) / 2
         assert above_idle[0] < 2 * 96

@@ -114,7 +114,7 @@ def test_evidence_for_many_images_is_sent_in_pieces_and_is_the_same_as_for_each_
     assert [each["digit"] for each in many["evidence"]] == many["digits"]
 
 
-@pytest.mark.parametrize("query", ["explian=true", "explain=true&x=1", "x"])
+@pytest.mark.parametrize("query", ["explained=true", "explain=true&x=1", "x"])
 def test_an_unknown_word_in_the_query_is_refused(server: Server, digit: np.ndarray, query: str) -> None:
     answer = httpx.post(
         f"{server.url}/predict?{query}", content=digit.tobytes(), headers={"content-type": "application/octet-stream"}
