@@ -1,4 +1,4 @@
-"""What an image of a digit is, and the sentences that say why something else is not one."""
+"""What a valid image of a digit is, and the sentences that reject anything else."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ EXPECTED = "send 784 (28×28) pixel values from 0 to 255 for each image"
 INVERTED_MEAN = 127
 
 SCALED_HINT = (
-    "all values lie between 0 and 1, as if they had been scaled already; "
+    "all values are between 0 and 1, as if they had been scaled already; "
     "the model scales them itself: send raw pixel values from 0 to 255"
 )
 INVERTED_HINT = (
-    "some image is bright nearly everywhere, as if it were dark ink on light paper; "
-    "the model knows light ink (255) on a dark ground (0): send 255 - value"
+    "an image is bright nearly everywhere, as a dark digit on a light background is; "
+    "the model expects a light digit (255) on a dark background (0): send 255 - value"
 )
 
 
@@ -51,7 +51,7 @@ def check_images(images: NDArray[Any]) -> NDArray[np.float32]:
 
 def _are_in_range(images: NDArray[Any]) -> bool:
     # Read as unsigned integers, doubles from 0 up keep their order, and negative ones and NaN come after all of them:
-    # one pass instead of two, at a sixth of the time. -0.0 is among the negative ones, so those are looked at again.
+    # one pass instead of two, at a sixth of the time. -0.0 is among the negative ones, so those are compared again.
     if images.dtype == np.float64 and images.view(np.uint64).max() <= _MAX_PIXEL_BITS:
         return True
     return bool(images.min() >= 0 and images.max() <= MAX_PIXEL)
@@ -60,17 +60,17 @@ def _are_in_range(images: NDArray[Any]) -> bool:
 def _first_value_out_of_range(images: NDArray[Any]) -> str:
     outside = ~((images >= 0) & (images <= MAX_PIXEL))  # so written, NaN is outside too
     place = tuple(int(axis[0]) for axis in np.nonzero(outside))
-    # In full: rounded as :g does, 255.000001 would read 255, which is no mistake.
+    # In full: rounded as :g does, 255.000001 would read 255, which is valid.
     value = str(images[place]).removesuffix(".0")
     return f"images{''.join(f'[{index}]' for index in place)} is {value}; {EXPECTED}."
 
 
 def hint_about(images: NDArray[np.float32]) -> str | None:
-    """Say what looks mistaken about valid `images` of shape (N, 784), or None."""
+    """Return a sentence about what looks mistaken in valid `images` of shape (N, 784), or None."""
     brightest = images.dot(_ONES).max()  # the sum of each row, at a quarter of the cost of `sum`
     if brightest > INVERTED_MEAN * NUM_PIXELS:
         return INVERTED_HINT
-    # Only values up to 1 can have so small a sum; the closer look is for them alone.
+    # Values up to 1 add up to no more; the slower checks are only made where the sum is as small.
     if brightest <= NUM_PIXELS and images.max() <= 1 and np.any(images % 1):
         return SCALED_HINT
     return None

@@ -9,6 +9,7 @@ from typing import Any
 from service.http.request_body import ByteBudget
 from service.http.transport import Connection
 from service.observability import metrics
+from service.process.listening import log_address
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,9 @@ def accept_all_pending(loop: asyncio.AbstractEventLoop, budget: ByteBudget, unre
         if not (listening := options.get("sock")):
             return await create_server(factory, *args, **options)
 
+        tls = options.get("ssl")
+        log_address(listening, is_encrypted=tls is not None)
+
         def create() -> asyncio.BaseProtocol:
             protocol: Any = factory()
             if not hasattr(protocol, "cycle"):  # the request that one of uvicorn's for HTTP is at
@@ -38,7 +42,7 @@ def accept_all_pending(loop: asyncio.AbstractEventLoop, budget: ByteBudget, unre
             protocol.ws_protocol_class = None  # an offer to speak WebSocket is declined as any other is
             return Connection(protocol, budget, unread_seconds)
 
-        return _Listener(loop, create, listening, options.get("backlog", 100), options.get("ssl"))
+        return _Listener(loop, create, listening, options.get("backlog", 100), tls)
 
     loop.create_server = create_and_accept  # pyright: ignore[reportAttributeAccessIssue]: its overloads, passed on
 

@@ -38,7 +38,7 @@ class InferenceEndpoint:
         self._idle_trimmer = IdleTrimmer()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
+        headers = _by_name(scope["headers"])
         with self._bodies.reserve(_content_length(headers)) as reservation:
             # All that can be refused without the body is refused before it is read.
             _check_headers(scope, headers)
@@ -74,6 +74,14 @@ class InferenceEndpoint:
             is_over = True
             if self._bodies.pending_bytes > _LARGE_BYTES or call.is_slow:
                 self._idle_trimmer.put_off()
+
+
+def _by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return the headers; the lines of Accept are one list, as RFC 9110 has it in section 5.3."""
+    headers = dict(lines)
+    if len(headers) < len(lines) and b"accept" in headers:
+        headers[b"accept"] = b", ".join(value for name, value in lines if name == b"accept")
+    return headers
 
 
 def _content_length(headers: dict[bytes, bytes]) -> int | None:

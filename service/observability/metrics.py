@@ -29,9 +29,7 @@ DURATION = TABLE.add(Histogram("request_duration_seconds", "From a request's hea
 REQUESTS_IN_FLIGHT = TABLE.add(Gauge("requests_in_flight", "Requests that are not answered yet."))
 REJECTED = TABLE.add(Counter("rejected", "Requests answered with an error, by reason.", reason=REASONS))
 FAILED_HANDSHAKES = TABLE.add(Counter("failed_handshakes", "Connections that ended in the TLS handshake."))
-UNREAD_ANSWERS = TABLE.add(
-    Counter("unread_answers", "Connections that were cut off because the client did not read its answer.")
-)
+UNREAD_ANSWERS = TABLE.add(Counter("unread_answers", "Connections cut off because the client did not read its answer."))
 BODY_BYTES_PENDING = TABLE.add(
     Gauge("body_bytes_pending", "Bytes of bodies that are being read or answered, and of answers that are not sent yet.")
 )
@@ -87,8 +85,7 @@ def count_unread_answer() -> None:
 
 def count_stages(seconds: Iterable[float]) -> None:
     """Count what one request spent in each of `STAGES`."""
-    for stage, spent in zip(STAGES, seconds, strict=True):
-        STAGE_SECONDS.add(spent, stage)
+    STAGE_SECONDS.add_each(seconds)
 
 
 def count_predictions(digits: NDArray[np.intp], confidence: NDArray[np.float32]) -> None:

@@ -61,6 +61,12 @@ class Counter(Family):
     def add(self, amount: float, *labels: object) -> None:
         self._numbers[self._starts[labels]] += amount
 
+    def add_each(self, amounts: Iterable[float]) -> None:
+        """Add to all series, in the order of their labels' values."""
+        numbers = self._numbers
+        for index, amount in enumerate(amounts):
+            numbers[index] += amount
+
     def collect(self, rows: _Rows, is_live: _Live) -> Metric:
         family = CounterMetricFamily(self.name, self.text, labels=list(self.labels))
         for labels, (total,) in self._series(rows):

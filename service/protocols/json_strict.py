@@ -1,4 +1,8 @@
-"""The plain reader of JSON bodies: slow, strict, and the one that says what is wrong with a body."""
+"""The slow reader of JSON bodies: it checks each value, and says what is wrong with a body and where.
+
+msgspec would take a third of the lines and of the time, but accepts a repeated key, names no pixel for NaN, and does not
+say which length or value it received: 7 of the 48 bad bodies in the tests would keep a sentence as good.
+"""
 
 import json
 from collections import Counter
@@ -9,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.digits import EXPECTED, IMAGE_SHAPE, NUM_PIXELS
 
-_ROWS, _COLUMNS = IMAGE_SHAPE
+_EXAMPLE = '{"images": [[784 numbers], …]}'
 
 
 def read_strictly(body: bytes) -> NDArray[np.float64]:
@@ -21,73 +25,61 @@ def read_strictly(body: bytes) -> NDArray[np.float64]:
     images = _images_of(_parse(body))
     if not isinstance(images, list) or not images:
         raise ValueError(f'"images" is {_kind(images)}; it must be a list of at least one image: {EXPECTED}.')
-    shape = _shape_of(images[0])
-    pixels = [_pixels(image, shape, f"images[{index}]") for index, image in enumerate(images)]
-    return np.array(pixels, np.float64).reshape(-1, *shape)
+    # The first image says for all of them whether they are flat or in rows.
+    is_square = isinstance(images[0], list) and bool(images[0]) and isinstance(images[0][0], list)
+    for index, image in enumerate(images):
+        _check(image, IMAGE_SHAPE if is_square else (NUM_PIXELS,), f"images[{index}]")
+    return np.array(images, np.float64)
 
 
 def _parse(body: bytes) -> Any:
     # All numbers become floats: an integer of 5,000 digits is then infinite and out of range, not an error of its own.
+    # NaN, Infinity and -Infinity, which Python reads and JSON does not have, become bytes until their place is known.
     try:
         text = body.decode()
         if text.startswith("\ufeff"):
             raise ValueError("the body starts with a byte-order mark; send UTF-8 without one.")
-        return json.loads(text, parse_int=float, parse_constant=_Constant, object_pairs_hook=_object)
+        return json.loads(text, parse_int=float, parse_constant=str.encode, object_pairs_hook=_object)
     except UnicodeDecodeError as error:
         raise ValueError(f"the body is not UTF-8 at byte {error.start}; send JSON in UTF-8.") from None
     except json.JSONDecodeError as error:
-        raise ValueError(f'the body is not JSON: {error}; send {{"images": [[784 numbers], …]}}.') from None
+        raise ValueError(f"the body is not JSON: {error}; send {_EXAMPLE}.") from None
     except RecursionError:
-        raise ValueError('the body is nested too deeply; send {"images": [[784 numbers], …]}.') from None
-
-
-class _Constant(str):
-    """NaN, Infinity or -Infinity, which Python reads and JSON does not have; kept until its place is known."""
+        raise ValueError(f"the body is nested too deeply; send {_EXAMPLE}.") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        ((twice, _),) = Counter(key for key, _ in pairs).most_common(1)
-        raise ValueError(f"the body has the key {_shown(twice)} more than once; send each key once.")
+        ((repeated, _),) = Counter(key for key, _ in pairs).most_common(1)
+        raise ValueError(f"the body has the key {_shown(repeated)} more than once; send each key once.")
     return found
 
 
 def _images_of(document: Any) -> Any:
     if not isinstance(document, dict):
-        raise ValueError(f'the body is {_kind(document)}; send an object: {{"images": [[784 numbers], …]}}.')
+        raise ValueError(f"the body is {_kind(document)}; send an object: {_EXAMPLE}.")
     if "images" not in document:
         has = f"its first key is {_shown(next(iter(document)))}" if document else "it has none"
-        raise ValueError(f'the body has no key "images" ({has}); send {{"images": [[784 numbers], …]}}.')
-    other = next((key for key in document if key != "images"), None)
-    if other is not None:
-        raise ValueError(f'the body has a key {_shown(other)} that is not known; send "images" alone.')
+        raise ValueError(f'the body has no key "images" ({has}); send {_EXAMPLE}.')
+    if len(document) > 1:
+        other = next(key for key in document if key != "images")
+        raise ValueError(f'the body has the unknown key {_shown(other)}; send "images" alone.')
     return document["images"]
 
 
-def _shape_of(first: Any) -> tuple[int, ...]:
-    """Return the shape that the first image takes for all of them: square if it is made of lists."""
-    is_square = isinstance(first, list) and bool(first) and isinstance(first[0], list)
-    return IMAGE_SHAPE if is_square else (NUM_PIXELS,)
-
-
-def _pixels(image: Any, shape: tuple[int, ...], place: str) -> list[Any]:
-    if shape != IMAGE_SHAPE:
-        return _numbers(image, NUM_PIXELS, place)
-    if not isinstance(image, list) or len(image) != _ROWS:
-        raise ValueError(f"{place} is {_kind(image)}, not {_ROWS} rows; {EXPECTED}, all flat or all in rows of 28.")
-    return [_numbers(row, _COLUMNS, f"{place}[{index}]") for index, row in enumerate(image)]
-
-
-def _numbers(values: Any, count: int, place: str) -> list[float]:
-    if not isinstance(values, list):
-        raise ValueError(f"{place} is {_kind(values)}, not a list of {count} numbers; {EXPECTED}.")
-    for index, value in enumerate(values) if set(map(type, values)) != {float} else ():
-        if type(value) is not float:
+def _check(values: Any, shape: tuple[int, ...], place: str) -> None:
+    count, *inner = shape
+    if not isinstance(values, list) or (inner and len(values) != count):
+        expected = f"{count} rows of {inner[0]} numbers" if inner else f"a list of {count} numbers"
+        raise ValueError(f"{place} is {_kind(values)}, not {expected}; {EXPECTED}.")
+    for index, value in enumerate(values) if inner or set(map(type, values)) != {float} else ():
+        if inner:
+            _check(value, (inner[0],), f"{place}[{index}]")
+        elif type(value) is not float:
             raise ValueError(f"{place}[{index}] is {_kind(value)}, not a number; {EXPECTED}.")
     if len(values) != count:
         raise ValueError(f"{place} has {len(values)} values, not {count}; {EXPECTED}.")
-    return values
 
 
 _KINDS = {dict: "an object", float: "a number", bool: "a boolean", type(None): "null"}
@@ -96,8 +88,8 @@ _KINDS = {dict: "an object", float: "a number", bool: "a boolean", type(None): "
 def _kind(value: Any) -> str:
     if isinstance(value, list):
         return f"a list of {len(value)}" if value else "an empty list"
-    if isinstance(value, _Constant):
-        return str(value)
+    if isinstance(value, bytes):
+        return value.decode()
     return f"the string {_shown(value)}" if isinstance(value, str) else _KINDS[type(value)]
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.images.decoding import MAX_PICTURE_PIXELS
-from service.protocols.media_types import _MAX_NPY_HEADER, BYTES, JSON, MULTIPART, NPY, PNG
+from service.images.opening import MAX_PICTURE_PIXELS
+from service.protocols.media_types import BYTES, JSON, MAX_NPY_HEADER_BYTES, MULTIPART, NPY, PNG
 from tests.support.bodies import form_of, npy
 from tests.support.project import PIXELS, SEVEN, SEVEN_PNG
 from tests.support.raw_http import Answer, Connection, chunked, post, request_headers
@@ -86,10 +86,10 @@ def npy_with_header_of(size: int) -> bytes:
     return b"\x93NUMPY\x01\x00" + size.to_bytes(2, "little") + text.ljust(size - 1) + b"\n" + PIXELS.tobytes()
 
 
-@pytest.mark.parametrize("size", [_MAX_NPY_HEADER - 1, _MAX_NPY_HEADER, _MAX_NPY_HEADER + 1])
+@pytest.mark.parametrize("size", [MAX_NPY_HEADER_BYTES - 1, MAX_NPY_HEADER_BYTES, MAX_NPY_HEADER_BYTES + 1])
 def test_the_header_of_an_array_may_be_as_long_as_the_limit(small: Server, is_chunked: bool, size: int) -> None:
     answer = answer_to(small, npy_with_header_of(size), NPY, is_chunked)
-    assert answer.status == (200 if size <= _MAX_NPY_HEADER else 400)
+    assert answer.status == (200 if size <= MAX_NPY_HEADER_BYTES else 400)
 
 
 def png_of(width: int, height: int) -> bytes:

@@ -28,7 +28,7 @@ BAD_BODIES = {
     "null": (b"null", "the body is null"),
     "no images": (b'{"image": []}', 'no key "images" (its first key is "image")'),
     "an empty object": (b"{}", 'no key "images"'),
-    "another key beside images": (b'{"images": [], "model": "x"}', 'a key "model" that is not known'),
+    "another key beside images": (b'{"images": [], "model": "x"}', 'the unknown key "model"'),
     "duplicate keys": (b'{"images": [], "images": []}', 'the key "images" more than once'),
     "images is null": (b'{"images": null}', '"images" is null'),
     "images is an object": (b'{"images": {}}', '"images" is an object'),
@@ -61,7 +61,7 @@ BAD_BODIES = {
     "10^30": (with_pixel("1" + "0" * 30), "images[1][5] is 1e+30;"),
     "10^5000": (with_pixel("1" + "0" * 5000), "images[1][5] is inf;"),
     "a square's pixel": (images([[0] * 28] * 2 + [[0] * 9 + [300] + [0] * 18] + [[0] * 28] * 25), "images[0][2][9] is 300;"),
-    "depth 101 under another key": (b'{"images": [], "x": ' + b"[" * 101 + b"]" * 101 + b"}", 'a key "x"'),
+    "depth 101 under another key": (b'{"images": [], "x": ' + b"[" * 101 + b"]" * 101 + b"}", 'the unknown key "x"'),
     "depth 100,000": (b"[" * 100_000, "nested too deeply"),
     "a key that is half a surrogate pair": (b'{"\\ud800": 1}', 'its first key is "\\ud800"'),
 }

@@ -80,6 +80,7 @@ MODES = {
     "I;16": lambda picture: Image.fromarray(np.asarray(picture, np.uint16) * 257),
     "I;16 of 10 bits": lambda picture: Image.fromarray(np.asarray(picture, np.uint16) * 4),
 }
+JPEG_MODES = {"L": MODES["L"], "RGB": MODES["RGB"], "CMYK": lambda picture: picture.convert("CMYK")}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -88,7 +89,7 @@ def test_the_mode_of_a_png_makes_no_difference(seven: Pixels, mode: str) -> None
     assert is_like(read_picture(encoded(picture)), seven)
 
 
-@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK"])
+@pytest.mark.parametrize("mode", JPEG_MODES)
 @pytest.mark.parametrize("progressive", [False, True])
 def test_the_mode_of_a_jpeg_makes_no_difference(seven: Pixels, mode: str, progressive: bool) -> None:
     picture = Image.fromarray(drawn(seven, np.random.default_rng(0))).convert(mode)
@@ -117,9 +118,9 @@ def test_a_sheet_with_a_transparent_margin_is_paper(seven: Pixels) -> None:
     assert is_like(read_picture(encoded(around)), seven)
 
 
-@pytest.mark.parametrize("form", ["PNG", "JPEG"])
+@pytest.mark.parametrize(("form", "mode"), [*(("PNG", mode) for mode in MODES), *(("JPEG", mode) for mode in JPEG_MODES)])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_a_picture_is_turned_as_its_camera_says(seven: Pixels, form: str, orientation: int) -> None:
+def test_a_picture_is_turned_as_its_camera_says(seven: Pixels, form: str, mode: str, orientation: int) -> None:
     upright = drawn(seven, np.random.default_rng(0))
     # The edges at which the stored picture has the upright one's top and left: EXIF 2.3, table 6.
     stored = {
@@ -134,7 +135,8 @@ def test_a_picture_is_turned_as_its_camera_says(seven: Pixels, form: str, orient
     }
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
-    assert is_like(read_picture(encoded(np.ascontiguousarray(stored[orientation]), form, exif=exif)), seven)
+    picture = (MODES | JPEG_MODES)[mode](Image.fromarray(np.ascontiguousarray(stored[orientation])))
+    assert is_like(read_picture(encoded(picture, form, exif=exif)), seven)
 
 
 def test_a_small_digit_on_a_large_picture_is_found(seven: Pixels) -> None:

@@ -162,16 +162,28 @@ def test_a_large_bad_body_is_parsed_once(monkeypatch: pytest.MonkeyPatch, end: b
     assert len(parsed) == 1
 
 
-@pytest.mark.parametrize("extra", [0, 1])
-def test_more_numbers_than_may_come_are_refused_before_they_are_parsed(extra: int) -> None:
-    body = b'{"images": [' + b"0," * (2 * 784 - 1 + extra) + b"0"  # not JSON
-    if extra:
-        with pytest.raises(ApiError, match="1,569 numbers received; send at most 2 images") as refusal:
-            read_json(body, 2)
-        assert (refusal.value.status, refusal.value.reason) == (413, "too_many_images")
-    else:
-        with pytest.raises(ValueError, match="not JSON"):
-            read_json(body, 2)
+def numbers_without_end(count: int) -> bytes:
+    return b'{"images": [' + b"0," * (count - 1) + b"0"
+
+
+@pytest.mark.parametrize(
+    ("count", "received"),
+    [
+        (2 * 784 + 1, "1,569 numbers (2 images have 1,568)"),
+        (3 * 784 - 1, "2,351 numbers (2 images have 1,568)"),
+        (3 * 784, "3 images (2,352 numbers)"),
+    ],
+)
+def test_more_images_than_allowed_are_refused_before_they_are_parsed(count: int, received: str) -> None:
+    with pytest.raises(ApiError) as refusal:
+        read_json(numbers_without_end(count), 2)
+    assert (refusal.value.status, refusal.value.reason) == (413, "too_many_images")
+    assert str(refusal.value) == f"{received} received; send at most 2 images in one request."
+
+
+def test_as_many_numbers_as_allowed_are_parsed() -> None:
+    with pytest.raises(ValueError, match="not JSON"):
+        read_json(numbers_without_end(2 * 784), 2)
 
 
 def test_a_kept_traceback_of_a_bad_body_does_not_hinder_the_next(mnist: Mnist) -> None:

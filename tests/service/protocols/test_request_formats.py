@@ -93,7 +93,9 @@ def test_a_bad_body_of_any_format_is_a_400_with_a_sentence(server: Server, conte
     assert "send" in answer.json()["error"] or "write it with numpy.save" in answer.json()["error"]
 
 
-@pytest.mark.parametrize("accept", [BYTES, f"text/html, {BYTES};q=0.9, application/json;q=0.5"])
+@pytest.mark.parametrize(
+    "accept", [BYTES, f"text/html, {BYTES};q=0.9, application/json;q=0.5", "application/json;q=0.1, application/*"]
+)
 def test_probabilities_come_as_little_endian_float32_to_those_who_accept_bytes(server: Server, mnist: Mnist, accept) -> None:
     images = mnist.test.images[:3]
     answer = server.predict(images.tobytes(), BYTES, accept=accept)
@@ -103,9 +105,19 @@ def test_probabilities_come_as_little_endian_float32_to_those_who_accept_bytes(s
     assert np.array_equal(np.frombuffer(answer.content, "<f4").reshape(3, 10), in_json)
 
 
-@pytest.mark.parametrize("accept", ["*/*", "", "text/html", f"application/json, {BYTES};q=0.9", f"{BYTES};q=0"])
+@pytest.mark.parametrize(
+    "accept",
+    ["*/*", "", "text/html", f"application/json, {BYTES};q=0.9", f"{BYTES};q=0", f"*/*;q=0.9, {BYTES};q=0.1"],
+)
 def test_everyone_else_is_answered_in_json(server: Server, digit: np.ndarray, accept: str) -> None:
     assert server.predict(digit.tobytes(), BYTES, accept=accept).json()["digits"] == [7]
+
+
+def test_several_lines_of_accept_are_one_list(server: Server, digit: np.ndarray) -> None:
+    for lines in (["application/json;q=0.1", BYTES], [BYTES, "application/json;q=0.1"], ["application/json;q=0", "*/*"]):
+        headers = [("content-type", BYTES), *(("accept", line) for line in lines)]
+        answer = httpx.post(f"{server.url}/predict", content=digit.tobytes(), headers=headers)
+        assert answer.headers["content-type"] == BYTES, lines
 
 
 def test_the_evidence_adds_up_to_the_logit_that_keras_computes(

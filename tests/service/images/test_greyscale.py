@@ -5,6 +5,7 @@ import os
 import struct
 import subprocess
 import sys
+import threading
 import tracemalloc
 import zlib
 from collections import Counter
@@ -15,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.images.decoding import MAX_DECODED_BYTES, MAX_HEAD_BYTES, SMALL_DECODED_BYTES, greyscale
+from service.images.greyscale import MAX_DECODED_BYTES, SMALL_DECODED_BYTES, greyscale
 from service.images.normalisation import read_picture
 from service.process.memory import limit_arenas
 from service.protocols.media_types import JPEG, MULTIPART, PNG, decode, request_format
@@ -158,6 +159,22 @@ def test_small_pictures_do_not_wait_for_large_ones(seven: Pixels) -> None:
     assert waiting.result().any()
 
 
+def test_a_large_picture_whose_client_left_while_it_waited_is_not_decoded() -> None:
+    large, client_left = scanned("RGB", (2480, 3508)), threading.Event()
+    with ThreadPoolExecutor(1) as threads, greyscale(large):
+        waiting = threads.submit(read_picture, large, lambda: not client_left.is_set())
+        with pytest.raises(TimeoutError):
+            waiting.result(0.5)
+        client_left.set()
+    assert isinstance(waiting.exception(), TimeoutError)
+
+
+@pytest.mark.parametrize("media_type", [PNG, JPEG])
+def test_a_picture_that_nobody_waits_for_is_not_decoded(seven: Pixels, media_type: str) -> None:
+    with pytest.raises(TimeoutError):
+        decode(request_format(media_type), encoded(seven), media_type, 1, lambda: False)
+
+
 def test_a_cameras_photo_is_small() -> None:
     with greyscale(scanned("L", (4032, 3024), "JPEG")) as grey:
         assert grey.width * grey.height < SMALL_DECODED_BYTES
@@ -167,29 +184,6 @@ def test_a_large_picture_that_is_broken_does_not_hold_up_the_next() -> None:
     for _ in range(2):
         with pytest.raises(ValueError, match="broken"):
             read_picture(header_alone(4000, 4000))
-
-
-@pytest.mark.parametrize("name", [b"eXIf", b"PLTE", b"tRNS"])
-def test_a_long_head_of_a_png_is_refused(seven: Pixels, name: bytes) -> None:
-    body = with_chunks(encoded(seven), chunk(name, bytes(MAX_HEAD_BYTES)))
-    with pytest.raises(ValueError, match="more than 1,048,576 bytes stand before its pixels"):
-        read_picture(body)
-
-
-def test_a_long_head_of_a_jpeg_is_refused(seven: Pixels) -> None:
-    jpeg = encoded(seven, "JPEG")
-    segment = b"\xff\xe2" + struct.pack(">H", 65_535) + b"ICC_PROFILE\0" + bytes(65_521)
-    assert read_picture(jpeg[:2] + segment * 15 + jpeg[2:]).any()
-    with pytest.raises(ValueError, match="more than 1,048,576 bytes stand before its pixels"):
-        read_picture(jpeg[:2] + segment * 16 + jpeg[2:])
-
-
-def test_pixels_of_a_png_stand_together(seven: Pixels) -> None:
-    png = encoded(seven)
-    empty = chunk(b"IDAT", b"")
-    assert np.array_equal(read_picture(with_chunks(png, empty)), read_picture(png))
-    with pytest.raises(ValueError, match="its pixels are interrupted"):
-        read_picture(with_chunks(png, empty, chunk(b"tEXt", b"k\0")))
 
 
 def test_an_orientation_behind_the_pixels_of_a_png_counts(seven: Pixels) -> None:
