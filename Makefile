@@ -1,19 +1,20 @@
 # The front door. `make` alone lists what there is.
 .DEFAULT_GOAL := help
-.PHONY: help setup serve train test slow browser containers image up check bench audit sbom lock
+.PHONY: help setup serve train test slow browser containers image up check bench mutants audit sbom lock
 
 PYTHON ?= python3
 PORT ?= 3000
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 BENCH_INSTALLED := .venv-bench/.installed
+MUTANTS_INSTALLED := .venv-mutants/.installed
 AUDIT_INSTALLED := .venv-audit/.installed
 
 # BentoML reports usage to its makers unless this says otherwise.
 export BENTOML_DO_NOT_TRACK ?= True
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
 
 setup: $(INSTALLED) ## set up .venv with everything that training, serving and developing need
 
@@ -77,6 +78,18 @@ $(BENCH_INSTALLED): $(INSTALLED) requirements/bench.txt
 	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
 	@touch $@
 
+mutants: $(MUTANTS_INSTALLED) ## change the modules that decide and see whether their tests notice; minutes each; ARGS="models/digits.py"
+	@nice .venv-mutants/bin/python -m tests.mutants $(ARGS)
+
+# As the peers do, mutmut sees the packages of .venv through a .pth file.
+$(MUTANTS_INSTALLED): $(INSTALLED) requirements/mutants.txt
+	@echo "Setting up .venv-mutants (60 MB, some seconds) …"
+	@rm -rf .venv-mutants && .venv/bin/python -m venv .venv-mutants
+	@.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$(.venv-mutants/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_dot_venv.pth"
+	@.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.txt
+	@touch $@
+
 audit: $(AUDIT_INSTALLED) ## look for known vulnerabilities in all that is locked; asks PyPI's advisories, so it needs the network
 	@.venv-audit/bin/pip-audit --strict --require-hashes --disable-pip -r requirements/dev.txt -r requirements/gpu.txt
 
@@ -102,3 +115,4 @@ lock: setup ## write requirements/*.txt from pyproject.toml; UPGRADE=--upgrade f
 	@$(COMPILE) -o requirements/gpu.txt --constraint requirements/dev.txt --extra gpu
 	@$(COMPILE) -o requirements/bench.txt --constraint requirements/dev.txt --extra train --extra dev --extra bench
 	@$(COMPILE:pyproject.toml=--group=audit) -o requirements/audit.txt
+	@$(COMPILE:pyproject.toml=--group=mutants) -o requirements/mutants.txt --constraint requirements/dev.txt

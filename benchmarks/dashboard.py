@@ -57,13 +57,22 @@ def draw(axes: Axes, panel: dict, prometheus: str, minutes: float) -> None:
         axes.tick_params(labelsize=7)
         axes.legend(fontsize=6, loc="upper left", ncols=2)
     elif panel["type"] == "bargauge":
-        axes.bar([name for name, _ in series], [points[-1][1] for _, points in series])
+        counts = {name: points[-1][1] for name, points in series}
+        if panel["targets"][0].get("format") == "heatmap":
+            counts = by_bucket(counts)
+        axes.bar(list(counts), list(counts.values()))
         axes.tick_params(labelsize=7)
     else:
         axes.axis("off")
         percent = panel["fieldConfig"]["defaults"]["unit"] == "percentunit"
         shown = [(f"{points[-1][1]:.2%}" if percent else f"{points[-1][1]:g}", name) for name, points in series]
         axes.text(0.02, 0.35, "\n".join(f"{value}  {name}" for value, name in shown), fontsize=15 if len(shown) < 2 else 9)
+
+
+def by_bucket(cumulative: dict[str, float]) -> dict[str, float]:
+    """Return the counts of each bucket, in order, from those of it and all below it, as Grafana does for a heatmap."""
+    bounds = sorted(cumulative, key=float)
+    return {bound: cumulative[bound] - cumulative.get(below, 0) for below, bound in zip(["", *bounds], bounds, strict=False)}
 
 
 def label(form: str, metric: dict[str, str]) -> str:

@@ -3,9 +3,10 @@
 import hashlib
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import from_json
 
 KERAS_FILE = "model.keras"
 LITERT_FILE = "model.tflite"
@@ -14,7 +15,13 @@ GOLDEN_FILE = "golden.npz"
 WEIGHTS_FILE = "weights.npz"
 PICTURES_FOLDER = "pictures"
 CARD_FILE = "card.json"
-_BENTOML_FILE = "model.yaml"
+BENTOML_FILE = "model.yaml"
+
+SCHEMA_VERSION = 2
+
+Capability = Literal["evidence"]
+"""What a model can do beyond probabilities. `evidence`: its logits are pixels / 255 · weights + biases, both in
+`weights.npz`, so that the share of each pixel in a logit is exact."""
 
 # How far a served or exported probability may be from what Keras computes for the same pixels.
 PARITY_TOLERANCE = 3e-6
@@ -53,6 +60,8 @@ class ReliabilityBin(_Frozen):
 class ModelCard(_Frozen):
     """What is known of one published version. `sha256` names every file beside the card, by its path."""
 
+    schema_version: Literal[2]
+    capabilities: tuple[Capability, ...]
     name: str
     version: str
     created: datetime
@@ -75,17 +84,18 @@ class ModelCard(_Frozen):
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """Read the card of the version in `folder`.
+        """Read the card of the version in `folder`. A card of an older schema is returned as one of the present schema.
 
         Raises:
-            ValueError: there is none, or it is not a card.
+            ValueError: there is none, it is not a card, or its schema is newer than this code.
         """
+        path = folder / CARD_FILE
         try:
-            return cls.model_validate_json((folder / CARD_FILE).read_bytes())
-        except FileNotFoundError:
-            raise ValueError(f"{folder} has no {CARD_FILE}: it was not published whole.") from None
+            return cls.model_validate(_content_of(path))
         except ValidationError as error:
-            raise ValueError(f"{folder / CARD_FILE} is not a model card: {error.errors()[0]['msg']}.") from None
+            first = error.errors()[0]
+            mistake = ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+            raise ValueError(f"{path} is not a model card: {mistake}.") from None
 
     def check_files(self, folder: Path) -> None:
         """Compare the files in `folder` with `sha256`.
@@ -99,6 +109,26 @@ class ModelCard(_Frozen):
                 raise ValueError(f"{folder / path} {_difference(path in found, path in self.sha256)} the card of {self.tag}.")
 
 
+def _content_of(path: Path) -> Any:
+    """Return the content of the card at `path`, of whatever known schema, in the fields of the present one."""
+    try:
+        card = from_json(path.read_bytes())
+    except FileNotFoundError:
+        raise ValueError(f"{path.parent} has no {CARD_FILE}: it was not published whole.") from None
+    except ValueError as error:
+        raise ValueError(f"{path} is not a model card: {error}.") from None
+    schema = card.get("schema_version", 1) if isinstance(card, dict) else None
+    if isinstance(schema, int) and schema > SCHEMA_VERSION:
+        raise ValueError(
+            f"{path} has schema version {schema}; this program reads 1 to {SCHEMA_VERSION}. "
+            "Update the program, or roll back to a version that it can read."
+        )
+    # Cards of schema 1 do not say what their models can do: all could do the same.
+    if schema == 1 and "capabilities" not in card:
+        return card | {"schema_version": SCHEMA_VERSION, "capabilities": ["evidence"]}
+    return card
+
+
 def _difference(found: bool, expected: bool) -> str:
     if not found:
         return "is missing, but is in"
@@ -110,5 +140,5 @@ def sha256_of_files(folder: Path) -> dict[str, str]:
     paths = (path for path in sorted(folder.rglob("*")) if path.is_file())
     names = ((path, path.relative_to(folder).as_posix()) for path in paths)
     return {
-        name: hashlib.sha256(path.read_bytes()).hexdigest() for path, name in names if name not in (CARD_FILE, _BENTOML_FILE)
+        name: hashlib.sha256(path.read_bytes()).hexdigest() for path, name in names if name not in (CARD_FILE, BENTOML_FILE)
     }

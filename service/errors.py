@@ -25,6 +25,11 @@ Reason = Literal[
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
+LoadFailure = Literal["missing", "incomplete", "changed", "shape", "golden", "internal"]
+"""Why a version is not served: not in the store, without a card of its own, other files than the card says, arrays of
+another shape, other answers than were published, or a runtime that cannot load it."""
+LOAD_FAILURES: tuple[LoadFailure, ...] = get_args(LoadFailure)
+
 # The status that nginx gives to a client that left before it was answered. It is sent although nobody receives it:
 # BentoML's timeout waits for the first byte of an answer, and a shutdown would wait for that.
 CLIENT_LEFT = 499

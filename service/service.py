@@ -14,6 +14,7 @@ from service.inference.health import EngineHealth
 from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
 from service.inference.predictor import Predictor
 from service.observability.logs import configure_logs
+from service.observability.shared_rows import share_rows
 from service.process.memory import freeze_start_up_heap, keep_freed_memory, limit_arenas
 from service.process.open_files import raise_open_files_limit
 from service.process.shutdown import Shutdown
@@ -68,6 +69,7 @@ class DigitClassifier:
         configure_logs()
         os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
         limit_arenas(os.environ)
+        share_rows(os.environ)
         try:
             find_version(SETTINGS.model)
             if SETTINGS.device == "gpu":

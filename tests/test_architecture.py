@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "service.errors": set(),
     "service.settings": {"models"},
     "service.process": set(),
-    "service.observability": {"models"},
+    "service.observability": {"models", "service.errors"},
     "service.images": {"models", "service.errors", "service.process"},
     "service.inference": {"models", "service.errors", "service.settings", "service.observability", "service.process"},
 }

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prometheus_client import Counter, Histogram
 
 from service.observability import metrics
+from service.observability.series import Counter, Histogram
 from service.settings import RENAMED, Settings
 from tests.support.project import ROOT
 
@@ -27,18 +27,8 @@ DATASOURCE = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/pro
 
 def exposed_names() -> set[str]:
     """Return the names of all series that `service/observability/metrics.py` exposes."""
-    names = set()
-    for name, metric in vars(metrics).items():
-        if name.isupper() and hasattr(metric, "_name"):
-            suffixes = (
-                ("_total",)
-                if isinstance(metric, Counter)
-                else ("_bucket", "_sum", "_count")
-                if isinstance(metric, Histogram)
-                else ("",)
-            )
-            names |= {f"{metric._name}{suffix}" for suffix in suffixes}
-    return names
+    suffixes = {Counter: ("_total",), Histogram: ("_bucket", "_sum", "_count")}
+    return {f"{family.name}{suffix}" for family in metrics.TABLE.families for suffix in suffixes.get(type(family), ("",))}
 
 
 def test_every_metric_that_is_asked_for_is_one_of_the_services() -> None:

@@ -1,6 +1,7 @@
 """What `make` says where it cannot do what it is asked for."""
 
 import os
+import re
 import socket
 import subprocess
 from pathlib import Path
@@ -23,3 +24,12 @@ def test_a_port_that_is_taken_is_said_in_a_sentence_and_before_any_training(tmp_
     assert finished.stderr.startswith(f"Port {port} is taken: stop what listens there, or choose another: make serve PORT=")
     assert "Traceback" not in finished.stderr
     assert not (tmp_path / "models").exists()
+
+
+def test_help_describes_every_target_in_one_column() -> None:
+    lines = subprocess.check_output(["make", "help"], cwd=ROOT, text=True).splitlines()
+    described = [re.fullmatch(r"([a-z-]+)( +)(.+)", line) for line in lines]
+    assert all(described), lines
+    assert len({each.start(3) for each in described if each}) == 1
+    assert {"serve", "train", "containers"} <= {each[1] for each in described if each}
+    assert min(len(each[2]) for each in described if each) >= 2

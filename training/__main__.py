@@ -1,16 +1,15 @@
-"""The front door: whatever comes, at whatever moment, the run ends with a sentence and an exit code."""
+"""`python -m training`: runs a command; whatever interrupts it, the run ends with a sentence and an exit code."""
 
 import os
 import sys
+from signal import SIGINT
 
-from training import interruption
-
-_INTERRUPTED = 130
+from training import signals
 
 
 def main() -> int:
     """Run the command that the arguments name and return the exit code."""
-    interruption.listen()
+    signals.listen()
     # TensorFlow and BentoML read these when they are imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
@@ -21,9 +20,9 @@ def main() -> int:
     except KeyboardInterrupt:
         from training.output import fail
 
-        # True, since signals are held back from the first change of the store on.
-        code = fail("interrupted; nothing was changed in the store.", _INTERRUPTED)
-    interruption.ignore()
+        # True, since signals are deferred before `latest` is renamed.
+        code = fail("interrupted; what is served is unchanged.", 128 + SIGINT)  # as a shell has it
+    signals.ignore()
     return code
 
 

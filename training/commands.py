@@ -1,32 +1,35 @@
 """The commands: train and publish, list what is published, roll back, show what a perceptron learns.
 
-Human words go to standard error and, before the end, to standard output; the last line of standard output is one JSON
-object for scripts.
+The result is a sentence on a terminal; elsewhere, and with --quiet, it is one JSON object on the last line of output.
 """
 
-import argparse
-import dataclasses
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import click
 from rich.console import Console
 from rich.table import Table
 
 from models.exported import native_chatter_held_back
 from training import store
 from training.data import BUNDLED_DATA, DataError, Mnist, read_mnist
-from training.gates import print_gates
+from training.logic_gates import print_gates
 from training.output import OutputError, fail, writing
 from training.recipes import RECIPES, Recipe
 
 if TYPE_CHECKING:
     from training.fit import Fit
 
-_DEFAULT_RECIPE = "baseline"
-_EXIT_CODES = "0 done (also where other data was fitted, not published), 1 failed or refused, 2 used wrongly, 130 interrupted"
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+_BASELINE, _TUTORIAL = RECIPES["baseline"], RECIPES["tutorial"]
+_EPILOG = (
+    "Without a terminal, or with --quiet, the last line of standard output is the result as one JSON object. Exit codes: "
+    "0 done (also where other data was fitted, not published), 1 failed or refused, 2 used wrongly, 130 interrupted."
+)
 
 
 class _Terminal(Console):
@@ -36,134 +39,142 @@ class _Terminal(Console):
         raise
 
 
+class _TrainUnlessNamed(click.Group):
+    """Commands, of which `train` is the one where none is named."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        is_named = args and (not args[0].startswith("-") or args[0] in ctx.help_option_names)
+        return super().parse_args(ctx, args if is_named else ["train", *args])
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.commands["train"].format_options(ctx, formatter)
+        self.format_commands(ctx, formatter)
+
+
 def run(words: Sequence[str]) -> int:
     """Run the command that `words` name and return the exit code."""
-    parser = _parser()
-    arguments = parser.parse_args(words)
     try:
-        arguments.recipe = _recipe(arguments)
-    except ValueError as error:
-        parser.error(str(error))
-    try:
-        return arguments.command(arguments)
+        with _commands.make_context("python -m training", list(words)) as context:
+            return _commands.invoke(context)
+    except click.exceptions.Exit as done:  # --help
+        return done.exit_code
+    except click.UsageError as mistake:
+        return fail(mistake.format_message(), mistake.exit_code)
     except (DataError, store.StoreError, OutputError) as error:
         return fail(str(error))
     except OSError as error:
-        return fail(f"{error}; nothing was changed in the store.")
+        return fail(f"{error}; what is served is unchanged.")
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m training",
-        description="Train a digit classifier on MNIST and publish it to the BentoML model store.",
-        epilog=f"The last line of standard output is the result as one JSON object. Exit codes: {_EXIT_CODES}.",
-    )
-    epochs, steps = f"{RECIPES[_DEFAULT_RECIPE].epochs} in {_DEFAULT_RECIPE}", RECIPES["tutorial"].epochs
-    parser.set_defaults(command=_train)
-    add = parser.add_argument
-    add("--recipe", choices=RECIPES, default=_DEFAULT_RECIPE, help="what to fit, and how (default: %(default)s)")
-    add("--seed", type=int, default=0, help="of weights and order; same seed, same model (default: %(default)s)")
-    add("--steps", type=int, help=f"steps of a recipe with one fixed batch (default: the recipe's, {steps} in tutorial)")
-    add("--epochs", type=int, help=f"passes over the training images (default: the recipe's, {epochs})")
-    add("--data", type=Path, default=BUNDLED_DATA, help="folder with the four IDX files (default: %(default)s)")
-    add("--force", action="store_true", help="publish also what is refused; the card then says why (default: off)")
-    add("--if-none", action="store_true", help="do nothing if a version is served already (default: off)")
-    add("--quiet", action="store_true", help="print only the last line (default: off)")
-    commands = parser.add_subparsers(title="other commands", metavar="{list,rollback,gates}")
-    commands.add_parser("list", help="show the published versions").set_defaults(command=_list)
-    back = commands.add_parser("rollback", help="make an earlier version the served one")
-    back.add_argument("tag", nargs="?", help="the version; left out: the one published before the served one")
-    back.set_defaults(command=_rollback)
-    gates = commands.add_parser("gates", help="show what a perceptron learns of AND, OR and XOR")
-    gates.set_defaults(command=_gates)
-    return parser
+@click.group(cls=_TrainUnlessNamed, context_settings=_CONTEXT, subcommand_metavar="[COMMAND]", epilog=_EPILOG)
+def _commands() -> None:
+    """Train a digit classifier on MNIST and publish it to the BentoML model store."""
 
 
-def _recipe(arguments: argparse.Namespace) -> Recipe:
-    recipe = dataclasses.replace(RECIPES[arguments.recipe], seed=arguments.seed)
-    if arguments.steps is not None and recipe.batches != "first":
-        raise ValueError(f"--steps is {arguments.steps}, but {recipe.name} learns in epochs: use --epochs.")
-    if arguments.steps is not None and arguments.steps < 1:
-        raise ValueError(f"steps is {arguments.steps}; at least 1 is expected.")
-    epochs = arguments.epochs if arguments.steps is None else arguments.steps
-    return recipe if epochs is None else dataclasses.replace(recipe, epochs=epochs)
+def _option(name: str, meaning: str, default: object, **how: Any) -> Callable[..., Any]:
+    return click.option(name, help=f"{meaning} (default: {default}).", **how)
 
 
-def _train(arguments: argparse.Namespace) -> int:
+@_commands.command()
+@_option("--recipe", "What to fit, and how", _BASELINE.name, type=click.Choice(list(RECIPES)))
+@_option("--seed", "Of weights and order; same seed, same model", _BASELINE.seed, type=int)
+@_option("--epochs", "Passes over the training images", f"the recipe's, {_BASELINE.epochs} in baseline", type=int)
+@_option("--steps", "Steps of a recipe with one fixed batch", f"the recipe's, {_TUTORIAL.epochs} in tutorial", type=int)
+@_option("--learning-rate", "Where the schedule starts", f"the recipe's, {_BASELINE.learning_rate} in baseline", type=float)
+@_option("--batch-size", "Images in a step", f"the recipe's, {_BASELINE.batch_size} in baseline", type=int)
+@_option("--data", "Folder with the four IDX files", "the bundled data/mnist", type=Path)
+@_option("--force", "Publish also what is refused; the card then says why", "off", is_flag=True)
+@_option("--if-none", "Do nothing if a version is served already", "off", is_flag=True)
+@_option("--quiet", "Print only the result", "off", is_flag=True)
+def train(recipe: str | None, data: Path | None, force: bool, if_none: bool, quiet: bool, **changes: float | None) -> int:
+    """Train and publish; what is done where no command is named."""
+    chosen = _recipe(recipe or _BASELINE.name, **changes)
     problem = store.problem_of_served()
-    if arguments.if_none and not problem and (served := store.served_card()):
-        _print_last_line({"model": served.tag, "trained": False})
-        return 0
+    if if_none and not problem and (served := store.served_card()):
+        return _print_result({"model": served.tag, "trained": False}, f"{served.tag} is published already", quiet)
     if problem:
-        _print_note(f"{problem}.")
-    data = read_mnist(arguments.data, arguments.recipe.seed)
-    return _fit_and_publish(arguments.recipe, data, arguments)
+        _say(f"note: {problem}.")
+    return _fit_and_publish(chosen, read_mnist(data or BUNDLED_DATA, chosen.seed), force, quiet)
 
 
-def _fit_and_publish(recipe: Recipe, data: Mnist, arguments: argparse.Namespace) -> int:
+def _recipe(name: str, **changes: float | None) -> Recipe:
+    recipe = RECIPES[name]
+    other = "epochs" if recipe.unit == "steps" else "steps"
+    if (number := changes.pop(other)) is not None:
+        raise click.UsageError(f"--{other} is {number}, but {name} learns in {recipe.unit}: use --{recipe.unit}.")
+    changes["epochs"] = changes.pop(recipe.unit)
+    try:
+        return replace(recipe, **{field: value for field, value in changes.items() if value is not None})
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+
+def _fit_and_publish(recipe: Recipe, data: Mnist, force: bool, quiet: bool) -> int:
     with native_chatter_held_back():  # here, not at the top: importing TensorFlow takes seconds, and `list` needs none
         from training import evaluate, publish, report, tutorial
 
-    fitted = _fit_one_batch(recipe, data, arguments) if recipe.batches == "first" else _fit_epochs(recipe, data, arguments)
+    console = _Terminal(quiet=quiet)
+    fitted = _fit(recipe, data, console)
     validation, test = (evaluate.evaluate(fitted.classifier, split) for split in (data.validation, data.test))
     with writing(sys.stdout):
-        console = _Terminal(quiet=arguments.quiet)
         report.print_evaluation(console, validation, test)
         if recipe.batches == "first":
             console.print(tutorial.verdict(fitted.history, recipe, test), highlight=False)
-    candidate = publish.Candidate(recipe, fitted, data, validation, test)
     tag, refused, code = None, None, 0
     try:
-        tag = publish.publish(candidate, arguments.force)
+        tag = publish.publish(publish.Candidate(recipe, fitted, data, validation, test), force)
     except publish.NotPublished as reason:
         refused, code = str(reason), int(reason.is_failure)
-        hint = "; --force publishes all the same" if reason.can_be_forced else ""
-        with writing(sys.stderr):
-            print(f"not published: {refused}{hint}.", file=sys.stderr)
-    figures = report.summary(recipe, fitted.seconds, validation, test)
-    _print_last_line(figures | {"model": tag, "refused": refused}, tag and f"published as {tag}")
+        _say(f"not published: {refused}{'; --force publishes all the same' if reason.can_be_forced else ''}.")
+    result = report.summary(recipe, fitted.seconds, validation, test) | {"model": tag, "refused": refused}
+    _print_result(result, tag and f"{tag} is published and served now", quiet)
     return code
 
 
-def _fit_epochs(recipe: Recipe, data: Mnist, arguments: argparse.Namespace) -> "Fit":
-    from training import fit, report
+def _fit(recipe: Recipe, data: Mnist, console: Console) -> "Fit":
+    from training import fit, report, tutorial
 
-    with writing(sys.stderr), report.ProgressBar(_Terminal(stderr=True, quiet=arguments.quiet)) as bar:
+    if recipe.batches == "first":
+        with writing(sys.stdout):
+            return tutorial.fit_one_batch(recipe, data.train, lambda step: console.print(step, highlight=False, soft_wrap=True))
+    bar = report.ProgressBar(_Terminal(stderr=True, quiet=console.quiet))
+    with writing(sys.stderr), bar.progress:
         return fit.fit(recipe, data.train, data.validation, [bar])
 
 
-def _fit_one_batch(recipe: Recipe, data: Mnist, arguments: argparse.Namespace) -> "Fit":
-    from training import tutorial
-
-    with writing(sys.stdout):
-        console = _Terminal(quiet=arguments.quiet)
-        return tutorial.fit_one_batch(recipe, data.train, lambda step: console.print(step, highlight=False, soft_wrap=True))
-
-
-def _print_last_line(result: Mapping[str, object], done: str | None = None) -> None:
+def _print_result(result: Mapping[str, object], done: str | None, quiet: bool) -> int:
+    """Print the result: on a terminal the sentence of what was done, if any; to all others JSON."""
     with writing(sys.stdout, done):
-        print(json.dumps(result))
+        if quiet or not (sys.stdout and sys.stdout.isatty()):
+            print(json.dumps(result))
+        elif done:
+            print(f"{done}.")
+    return 0
 
 
-def _print_note(sentence: str) -> None:
+def _say(sentence: str) -> None:
     with writing(sys.stderr):
-        print(f"note: {sentence}", file=sys.stderr)
+        print(sentence, file=sys.stderr)
 
 
-def _gates(arguments: argparse.Namespace) -> int:
+@_commands.command()
+def gates() -> int:
+    """Show what a perceptron learns of AND, OR and XOR."""
     with writing(sys.stdout):
         print_gates(_Terminal())
     return 0
 
 
-def _list(arguments: argparse.Namespace) -> int:
+@_commands.command("list")
+def list_versions() -> int:
+    """Show the published versions, and which one is served."""
     table = Table("version", "published (UTC)", "recipe", "validation", "test", "", box=None, padding=(0, 1, 0, 0))
     for entry in store.published_versions():
         table.add_row(entry.version, *_described(entry), "served" if entry.served else "")
     with writing(sys.stdout):
         _Terminal().print(table if table.row_count else "No version is published yet: python -m training")
     if problem := store.problem_of_served():
-        _print_note(f"{problem}; `rollback` makes the newest whole version the served one.")
+        _say(f"note: {problem}; `rollback` makes the newest whole version the served one.")
     return 0
 
 
@@ -171,14 +182,17 @@ def _described(entry: store.PublishedVersion) -> tuple[str, str, str, str]:
     card = entry.card
     if card is None:
         return "", entry.problem or "", "", ""
-    forced = ", forced" if card.forced else ""
-    recipe = f"{card.recipe['name']}, seed {card.recipe['seed']}{forced}"
-    return f"{card.created:%Y-%m-%d %H:%M}", recipe, f"{card.validation.accuracy:.2%}", f"{card.test.accuracy:.2%}"
+    recipe = f"{card.recipe['name']}, seed {card.recipe['seed']}{', forced' if card.forced else ''}"
+    accuracies = f"{card.validation.accuracy:.2%}", f"{card.test.accuracy:.2%}"
+    return f"{card.created:%Y-%m-%d %H:%M}", entry.problem or recipe, *accuracies
 
 
-def _rollback(arguments: argparse.Namespace) -> int:
-    is_repair = arguments.tag is None and store.problem_of_served() is not None
-    tag = store.rollback(arguments.tag)
+@_commands.command()
+@click.argument("version", required=False)
+def rollback(version: str | None) -> int:
+    """Make VERSION the served one; without it, the one published before the served one."""
+    is_repair = version is None and store.problem_of_served() is not None
+    tag = store.rollback(version)
     done = f"{tag} is the served version now" + (", the newest whole one" if is_repair else "")
     with writing(sys.stdout, done):
         print(f"{done}.")

@@ -3,9 +3,11 @@
 import gzip
 import hashlib
 import struct
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import chain, count, islice
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,12 +45,11 @@ class Split:
     images: NDArray[np.uint8]
     labels: NDArray[np.uint8]
     seed: int = 0
-    _random: np.random.Generator = field(init=False, repr=False)
-    _order: NDArray[np.int64] = field(init=False, repr=False)
+    _shuffled: Iterator[np.int64] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        self._random = np.random.default_rng(self.seed)
-        self._order = np.empty(0, np.int64)
+        random = np.random.default_rng(self.seed)
+        self._shuffled = chain.from_iterable(random.permutation(len(self)) for _ in count())
 
     def __len__(self) -> int:
         return len(self.images)
@@ -64,9 +65,7 @@ class Split:
         """
         if size < 1:
             raise ValueError(f"next_batch({size}): ask for at least one image.")
-        while len(self._order) < size:
-            self._order = np.concatenate([self._order, self._random.permutation(len(self))])
-        chosen, self._order = self._order[:size], self._order[size:]
+        chosen = list(islice(self._shuffled, size))
         return self.images[chosen], np.eye(NUM_CLASSES, dtype=np.float32)[self.labels[chosen]]
 
 
@@ -91,35 +90,22 @@ def read_mnist(folder: Path = BUNDLED_DATA, seed: int = 0) -> Mnist:
         DataError: a file is missing, damaged or does not fit the others; the message has its path.
     """
     files = {name: _read(folder, name) for name in MNIST_SHA256}
-    sha256 = {name: hashlib.sha256(file.content).hexdigest() for name, file in files.items()}
-    if folder.resolve() == BUNDLED_DATA.resolve():
-        _check_bundled(sha256)
+    sha256 = {name: hashlib.sha256(content).hexdigest() for name, (_, content) in files.items()}
+    changed = [name for name in sha256 if sha256[name] != MNIST_SHA256[name]]
+    if changed and folder.resolve() == BUNDLED_DATA.resolve():
+        raise DataError(
+            f"{BUNDLED_DATA / changed[0]}: the SHA-256 is {sha256[changed[0]]}, MNIST's is {MNIST_SHA256[changed[0]]}; "
+            "restore the file with `git checkout data/mnist`, or pass your own folder with --data."
+        )
     images, labels = _labelled_images(files[TRAIN_IMAGES], files[TRAIN_LABELS])
     boundary = len(images) - len(images) // VALIDATION_SHARE
     if boundary == len(images):
-        raise DataError(f"{files[TRAIN_IMAGES].path} has {len(images)} images; {VALIDATION_SHARE} or more can be split.")
-    return Mnist(
-        train=Split(images[:boundary], labels[:boundary], seed),
-        validation=Split(images[boundary:], labels[boundary:], seed),
-        test=Split(*_labelled_images(files[TEST_IMAGES], files[TEST_LABELS]), seed),
-        sha256=sha256,
-    )
+        raise DataError(f"{files[TRAIN_IMAGES][0]} has {len(images)} images; {VALIDATION_SHARE} or more can be split.")
+    train, validation = (Split(images[part], labels[part], seed) for part in (slice(boundary), slice(boundary, None)))
+    return Mnist(train, validation, Split(*_labelled_images(files[TEST_IMAGES], files[TEST_LABELS]), seed), sha256)
 
 
-def _check_bundled(sha256: dict[str, str]) -> None:
-    for name, expected in MNIST_SHA256.items():
-        if sha256[name] != expected:
-            raise DataError(
-                f"{BUNDLED_DATA / name}: the SHA-256 is {sha256[name]}, MNIST's is {expected}; "
-                "restore the file with `git checkout data/mnist`, or pass your own folder with --data."
-            )
-
-
-class _File(NamedTuple):
-    """A data file, and its content unpacked."""
-
-    path: Path
-    content: bytes
+_File = tuple[Path, bytes]  # its path, and its content unpacked
 
 
 def _read(folder: Path, name: str) -> _File:
@@ -128,19 +114,17 @@ def _read(folder: Path, name: str) -> _File:
         raise DataError(f"{folder} has neither {name} nor {name}.gz; --data takes a folder with the four files of MNIST.")
     if len(paths) > 1:  # nothing says that they are the same
         raise DataError(f"{folder} has both {name} and {name}.gz; remove the one that is not meant.")
-    return _File(paths[0], _unpacked(paths[0]))
+    return paths[0], _unpacked(paths[0])
 
 
 def _unpacked(path: Path) -> bytes:
     content = path.read_bytes()
-    if not content.startswith(_GZIP_MAGIC):
-        return content
     try:
-        return gzip.decompress(content)
+        return gzip.decompress(content) if content.startswith(_GZIP_MAGIC) else content
+    except zlib.error as error:
+        raise DataError(f"{path} is damaged: {error}.") from None
     except (OSError, EOFError, ValueError) as error:
         raise DataError(f"{path} is truncated or damaged: {error}.") from None
-    except Exception as error:  # zlib.error is not an OSError
-        raise DataError(f"{path} is damaged: {error}.") from None
 
 
 def read_idx(path: Path, content: bytes, num_dimensions: int) -> NDArray[np.uint8]:
@@ -168,15 +152,15 @@ def read_idx(path: Path, content: bytes, num_dimensions: int) -> NDArray[np.uint
 
 
 def _labelled_images(images_file: _File, labels_file: _File) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    images = read_idx(*images_file, 3)
-    labels = read_idx(*labels_file, 1)
+    images, labels = read_idx(*images_file, 3), read_idx(*labels_file, 1)
+    (images_path, _), (labels_path, _) = images_file, labels_file
     if images.shape[1:] != IMAGE_SHAPE:
-        raise DataError(f"{images_file.path} has images of {images.shape[1]}×{images.shape[2]}; 28×28 are expected.")
+        raise DataError(f"{images_path} has images of {images.shape[1]}×{images.shape[2]}; 28×28 are expected.")
     if len(images) != len(labels):
-        raise DataError(f"{images_file.path} has {len(images):,} images, but {labels_file.path} has {len(labels):,} labels.")
+        raise DataError(f"{images_path} has {len(images):,} images, but {labels_path} has {len(labels):,} labels.")
     if not len(images):
-        raise DataError(f"{images_file.path} has no images.")
+        raise DataError(f"{images_path} has no images.")
     wrong = np.flatnonzero(labels >= NUM_CLASSES)
     if len(wrong):
-        raise DataError(f"{labels_file.path}: label {wrong[0]:,} is {labels[wrong[0]]}; labels are digits from 0 to 9.")
+        raise DataError(f"{labels_path}: label {wrong[0]:,} is {labels[wrong[0]]}; labels are digits from 0 to 9.")
     return images.reshape(-1, NUM_PIXELS), labels

@@ -63,13 +63,9 @@ def _confusion(digits: NDArray[np.int64], labels: NDArray[np.uint8]) -> tuple[tu
 def _reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_]) -> tuple[ReliabilityBin, ...]:
     bins = np.minimum((confidence * _RELIABILITY_BINS).astype(int), _RELIABILITY_BINS - 1)
     images = np.bincount(bins, minlength=_RELIABILITY_BINS)
-    divisor = np.maximum(images, 1)
-    mean_confidence = np.bincount(bins, weights=confidence, minlength=_RELIABILITY_BINS) / divisor
-    accuracy = np.bincount(bins, weights=correct, minlength=_RELIABILITY_BINS) / divisor
-    return tuple(
-        ReliabilityBin(images=int(count), mean_confidence=float(mean), accuracy=float(share))
-        for count, mean, share in zip(images, mean_confidence, accuracy, strict=True)
-    )
+    means = (np.bincount(bins, each, _RELIABILITY_BINS) / np.maximum(images, 1) for each in (confidence, correct))
+    columns = zip(images.tolist(), *(mean.tolist() for mean in means), strict=True)
+    return tuple(ReliabilityBin(images=count, mean_confidence=mean, accuracy=share) for count, mean, share in columns)
 
 
 def _expected_calibration_error(reliability: tuple[ReliabilityBin, ...]) -> float:

@@ -43,14 +43,7 @@ def fit(recipe: Recipe, train: Split, validation: Split, callbacks: Sequence[ker
     Sets the global seeds of Python, NumPy and TensorFlow, and makes TensorFlow's operations deterministic.
     """
     keras.utils.set_random_seed(recipe.seed)
-    tf.config.experimental.enable_op_determinism()
-    model = build_softmax_classifier("linear")
-    model.compile(
-        optimizer=_optimizer(recipe, steps=-(-len(train) // recipe.batch_size) * recipe.epochs),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-        steps_per_execution=_STEPS_PER_EXECUTION,
-    )
+    model = compiled(recipe, -(-len(train) // recipe.batch_size) * recipe.epochs, _STEPS_PER_EXECUTION)
     started = time.perf_counter()
     fitted = model.fit(
         train.images,
@@ -63,22 +56,28 @@ def fit(recipe: Recipe, train: Split, validation: Split, callbacks: Sequence[ker
         verbose=0,  # pyright: ignore[reportArgumentType]: its default is "auto"
     )
     seconds = time.perf_counter() - started
-    classifier = build_softmax_classifier()
-    classifier.set_weights(model.get_weights())
-    return Fit(classifier, _history(fitted.history), seconds)
+    by_name = ("loss", "accuracy", "val_loss", "val_accuracy")
+    return Fit(with_softmax(model), History(*(tuple(fitted.history[name]) for name in by_name)), seconds)
 
 
-def _optimizer(recipe: Recipe, steps: int) -> keras.optimizers.Optimizer:
+def compiled(recipe: Recipe, steps: int, steps_per_execution: int = 1) -> keras.Sequential:
+    """Build the classifier that answers logits, to learn as `recipe` says within `steps`, with deterministic operations."""
+    tf.config.experimental.enable_op_determinism()
     rate = recipe.learning_rate
     if recipe.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=steps)
-    return {"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[recipe.optimizer](rate)
-
-
-def _history(by_name: dict[str, list[float]]) -> History:
-    return History(
-        train_loss=tuple(by_name["loss"]),
-        train_accuracy=tuple(by_name["accuracy"]),
-        validation_loss=tuple(by_name["val_loss"]),
-        validation_accuracy=tuple(by_name["val_accuracy"]),
+    model = build_softmax_classifier("linear")
+    model.compile(
+        optimizer={"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[recipe.optimizer](rate),
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+        steps_per_execution=steps_per_execution,
     )
+    return model
+
+
+def with_softmax(model: keras.Sequential) -> keras.Sequential:
+    """Return the classifier that answers probabilities where `model` answers logits."""
+    classifier = build_softmax_classifier()
+    classifier.set_weights(model.get_weights())
+    return classifier

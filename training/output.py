@@ -26,7 +26,7 @@ def writing(stream: TextIO | None, done: str | None = None) -> Iterator[None]:
         if stream:  # what is left in its buffer would fail once more when Python ends, and with words of Python's
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         sentence = f"standard {'error' if stream is sys.stderr else 'output'} cannot be written to: {error.strerror}"
-        raise OutputError(f"{done}, but {sentence}." if done else f"{sentence}; nothing was changed in the store.") from None
+        raise OutputError(f"{done}, but {sentence}." if done else f"{sentence}; what is served is unchanged.") from None
 
 
 def fail(sentence: str, code: int = 1) -> int:

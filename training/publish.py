@@ -13,22 +13,11 @@ from pathlib import Path
 import bentoml
 import numpy as np
 import tensorflow as tf
+from bentoml._internal.models import ModelStore  # the public API names no other store
 from numpy.typing import NDArray
 
+from models import card
 from models.architectures import with_sum_in_parts
-from models.card import (
-    CARD_FILE,
-    GOLDEN_FILE,
-    KERAS_FILE,
-    LITERT_FILE,
-    PARITY_TOLERANCE,
-    PICTURES_FOLDER,
-    SAVED_MODEL_FOLDER,
-    WEIGHTS_FILE,
-    Evaluation,
-    ModelCard,
-    sha256_of_files,
-)
 from models.digits import MODEL_NAME
 from models.exported import load_litert, load_saved_model, native_chatter_held_back
 from training import store
@@ -65,8 +54,8 @@ class Candidate:
     recipe: Recipe
     fit: Fit
     data: Mnist
-    validation: Evaluation
-    test: Evaluation
+    validation: card.Evaluation
+    test: card.Evaluation
 
 
 def objection_to(candidate: Candidate) -> NotPublished | None:
@@ -77,25 +66,23 @@ def objection_to(candidate: Candidate) -> NotPublished | None:
     if not candidate.data.is_bundled:
         return NotPublished("the data is not the bundled MNIST", is_failure=False)
     accuracy = candidate.validation.accuracy
+    sentence = f"validation accuracy is {accuracy:.2%}"
     if accuracy < MINIMUM_VALIDATION_ACCURACY:
-        needed = f"at least {MINIMUM_VALIDATION_ACCURACY:.2%} is asked for"
-        return NotPublished(f"validation accuracy is {accuracy:.2%}; {needed}")
+        return NotPublished(f"{sentence}; at least {MINIMUM_VALIDATION_ACCURACY:.2%} is required")
     to_beat, which = _version_to_beat(candidate.data)
-    # Rounded, because 0.944 - 0.939 is a little more than 0.005 in floating point.
+    # Rounded, since 0.944 - 0.939 is a little more than 0.005 in floating point.
     if to_beat is None or round(to_beat.validation.accuracy - accuracy, 9) <= MAXIMUM_LOSS_OF_ACCURACY:
         return None
-    return NotPublished(
-        f"validation accuracy is {accuracy:.2%}, and {to_beat.tag}, {which}, has "
-        f"{to_beat.validation.accuracy:.2%}; at most {100 * MAXIMUM_LOSS_OF_ACCURACY:.1f} points less is asked for"
-    )
+    allowed = f"at most {100 * MAXIMUM_LOSS_OF_ACCURACY:.1f} points less is allowed"
+    return NotPublished(f"{sentence}, and {to_beat.tag}, {which}, has {to_beat.validation.accuracy:.2%}; {allowed}")
 
 
-def _version_to_beat(data: Mnist) -> tuple[ModelCard | None, str]:
+def _version_to_beat(data: Mnist) -> tuple[card.ModelCard | None, str]:
     """Return the version that a candidate is compared with, if any, and words for which that is."""
     served, which = store.served_card(), "which is served now"
     if served is None:  # not a reason to publish just anything: the others say what was possible
         cards = [entry.card for entry in store.published_versions() if entry.card and entry.card.data_sha256 == data.sha256]
-        served = max(cards, key=lambda card: card.validation.accuracy, default=None)
+        served = max(cards, key=lambda each: each.validation.accuracy, default=None)
         which = "the best of those that can be read, since the served one cannot be"
     # Accuracies on other images cannot be compared.
     return (served if served and served.data_sha256 == data.sha256 else None), which
@@ -104,7 +91,7 @@ def _version_to_beat(data: Mnist) -> tuple[ModelCard | None, str]:
 def publish(candidate: Candidate, force: bool = False) -> str:
     """Write `candidate` into the store as a new version, which becomes the served one, and return its tag.
 
-    The files are made and proved outside the store, and whatever fails or interrupts leaves the store as it was.
+    The files are made and proved outside the store. Whatever fails or interrupts, what is served is unchanged.
 
     Raises:
         NotPublished: there is an objection and no `force`, or an exported graph does not compute what Keras computes.
@@ -113,72 +100,67 @@ def publish(candidate: Candidate, force: bool = False) -> str:
     objection = objection_to(candidate)
     if objection and not force:
         raise objection
-    tag, labels = bentoml.Tag(MODEL_NAME).make_new_version(), {"recipe": candidate.recipe.name}
-    version = str(tag.version)
-    with _temporary_folder() as made:
-        card = _make(candidate, version, str(objection) if objection else None, made)
-        with store.publishing(version), bentoml.models.create(tag, labels=labels) as model:
-            for path in made.iterdir():
-                (Path(model.path) / path.name).symlink_to(path)  # BentoML follows links as it copies into the store
-            Path(model.path).chmod(0o755)  # BentoML makes it for its owner alone; a service often runs as another user
-    return card.tag
+    tag = bentoml.Tag(MODEL_NAME).make_new_version()
+    with _temporary_folder() as throw_away:
+        # BentoML writes its description where nobody reads: saving into our store, it would empty `latest` for a moment.
+        with bentoml.models.create(tag, labels={"recipe": candidate.recipe.name}, _model_store=ModelStore(throw_away)):
+            pass
+        made = throw_away / tag.path()
+        made.chmod(0o755)  # BentoML makes it for its owner alone; a service often runs as another user
+        _make(candidate, made, str(objection) if objection else None)
+        store.add(made)
+    return str(tag)
 
 
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[Path]:
     with store.writing_to(f"temporary files in {tempfile.gettempdir()}"):
         try:
-            with tempfile.TemporaryDirectory(prefix=f"{MODEL_NAME}-") as folder:
+            # Cleaning up comes after publishing, and must not make a failure of it.
+            with tempfile.TemporaryDirectory(prefix=f"{MODEL_NAME}-", ignore_cleanup_errors=True) as folder:
                 yield Path(folder)
         except tf.errors.ResourceExhaustedError as error:  # how TensorFlow says that its files found no space
             raise OSError(errno.ENOSPC, error.message) from None
 
 
-def _make(candidate: Candidate, version: str, forced: str | None, folder: Path) -> ModelCard:
-    """Write all files of a version into `folder` and prove them."""
+def _make(candidate: Candidate, folder: Path, forced: str | None) -> None:
+    """Write all files of the version that `folder` is named after into it, and prove them."""
     expected = probabilities_of(candidate.fit.classifier, candidate.data.test.images)
     _export(candidate, expected, folder)
     parity = _proved_parity(candidate, expected, folder)
-    card = _card(candidate, version, parity, forced, folder)
-    (folder / CARD_FILE).write_text(card.model_dump_json(indent=2))
-    return card
+    (folder / card.CARD_FILE).write_text(_card(candidate, folder, parity, forced).model_dump_json(indent=2))
 
 
 def _export(candidate: Candidate, expected: NDArray[np.float32], folder: Path) -> None:
     classifier, test = candidate.fit.classifier, candidate.data.test
     with native_chatter_held_back():
-        classifier.save(folder / KERAS_FILE)
-        classifier.export(folder / SAVED_MODEL_FOLDER, format="tf_saved_model", verbose=False)
-        with_sum_in_parts(classifier).export(folder / LITERT_FILE, format="litert", verbose=False)
-    np.savez_compressed(
-        folder / GOLDEN_FILE,
-        images=test.images[:NUM_GOLDEN],
-        labels=test.labels[:NUM_GOLDEN],
-        probabilities=expected[:NUM_GOLDEN],
-    )
+        classifier.save(folder / card.KERAS_FILE)
+        classifier.export(folder / card.SAVED_MODEL_FOLDER, format="tf_saved_model", verbose=False)
+        with_sum_in_parts(classifier).export(folder / card.LITERT_FILE, format="litert", verbose=False)
+    golden = {"images": test.images, "labels": test.labels, "probabilities": expected}
+    np.savez_compressed(folder / card.GOLDEN_FILE, **{name: array[:NUM_GOLDEN] for name, array in golden.items()})
     weights, biases = classifier.get_weights()
-    np.savez_compressed(folder / WEIGHTS_FILE, weights=weights, biases=biases)
-    draw_pictures(folder / PICTURES_FOLDER, classifier, candidate.fit.history, candidate.test)
+    np.savez_compressed(folder / card.WEIGHTS_FILE, weights=weights, biases=biases)
+    draw_pictures(folder / card.PICTURES_FOLDER, classifier, candidate.fit.history, candidate.test)
 
 
 def _proved_parity(candidate: Candidate, expected: NDArray[np.float32], folder: Path) -> dict[str, float]:
     pixels = candidate.data.test.images.astype(np.float32)
-    graphs = {"litert": load_litert(folder / LITERT_FILE), "saved_model": load_saved_model(folder / SAVED_MODEL_FOLDER)}
-    parity = {name: float(np.abs(run(pixels) - expected).max()) for name, run in graphs.items()}
+    runs = {"litert": load_litert(folder / card.LITERT_FILE), "saved_model": load_saved_model(folder / card.SAVED_MODEL_FOLDER)}
+    parity = {name: float(np.abs(run(pixels) - expected).max()) for name, run in runs.items()}
     for name, difference in parity.items():
-        if not difference <= PARITY_TOLERANCE:  # so written, NaN is refused too
-            raise NotPublished(
-                f"the {name} export differs from Keras by up to {difference:.1e} on the test digits; "
-                f"at most {PARITY_TOLERANCE:.0e} is allowed",
-                can_be_forced=False,
-            )
+        if not difference <= card.PARITY_TOLERANCE:  # so written, NaN is refused too
+            sentence = f"the {name} export differs from Keras by up to {difference:.1e} on the test digits"
+            raise NotPublished(f"{sentence}; at most {card.PARITY_TOLERANCE:.0e} is allowed", can_be_forced=False)
     return parity
 
 
-def _card(candidate: Candidate, version: str, parity: dict[str, float], forced: str | None, folder: Path) -> ModelCard:
-    return ModelCard(
+def _card(candidate: Candidate, folder: Path, parity: dict[str, float], forced: str | None) -> card.ModelCard:
+    return card.ModelCard(
+        schema_version=card.SCHEMA_VERSION,
+        capabilities=("evidence",),
         name=MODEL_NAME,
-        version=version,
+        version=folder.name,
         created=datetime.now(UTC),
         recipe=asdict(candidate.recipe),
         num_parameters=candidate.fit.classifier.count_params(),
@@ -191,7 +173,7 @@ def _card(candidate: Candidate, version: str, parity: dict[str, float], forced: 
         libraries={name: version_of(name) for name in _LIBRARIES},
         parity=parity,
         forced=forced,
-        sha256=sha256_of_files(folder),
+        sha256=card.sha256_of_files(folder),
     )
 
 

@@ -21,9 +21,18 @@ class Recipe:
     batches: Literal["all", "first"] = "all"
     seed: int = 0
 
+    @property
+    def unit(self) -> Literal["epochs", "steps"]:
+        """What `epochs` counts."""
+        return "steps" if self.batches == "first" else "epochs"
+
     def __post_init__(self) -> None:
         if self.epochs < 1:
-            raise ValueError(f"epochs is {self.epochs}; at least 1 is expected.")
+            raise ValueError(f"{self.unit} is {self.epochs}; at least 1 is expected.")
+        if self.batch_size < 1:
+            raise ValueError(f"batch_size is {self.batch_size}; at least 1 is expected.")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate is {self.learning_rate}; a number above 0 is expected.")
         if not 0 <= self.seed < 2**32:
             raise ValueError(f"seed is {self.seed}; a whole number from 0 to 4294967295 is expected.")
 

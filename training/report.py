@@ -1,12 +1,9 @@
 """What people see of a run: the progress bar, the tables, the pictures in the published version."""
 
-import math
 from pathlib import Path
 
 import keras
 import numpy as np
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -18,14 +15,8 @@ from training.evaluate import wilson_interval
 from training.fit import History
 from training.recipes import Recipe
 
-WEIGHTS_PICTURE = "weights.png"
-CONFUSION_PICTURE = "confusion.png"
-RELIABILITY_PICTURE = "reliability.png"
-LEARNING_CURVE_PICTURE = "learning_curve.png"
-
 JsonScalar = str | int | float
 
-_WORST_CONFUSIONS = 5
 
 # Colours that stay apart for colour-blind readers (Okabe and Ito 2008).
 _BLUE, _ORANGE = "#0072b2", "#d55e00"
@@ -34,44 +25,29 @@ _PALE_SHARE = 0.76
 
 
 class ProgressBar(keras.callbacks.Callback):
-    """A bar over all steps of a fit, with the running loss and accuracy of the epoch beside it."""
+    """A bar over all epochs of a fit, and beside it loss and accuracy: running, and on validation after each epoch."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()
-        self._progress = Progress(
-            TextColumn("epoch"),
-            MofNCompleteColumn(),
-            BarColumn(),
-            TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.4f}"),
-            TextColumn("validation {task.fields[validation]:.4f}"),
-            TimeElapsedColumn(),
-            console=console,
-        )
-
-    def __enter__(self) -> "ProgressBar":
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._progress.stop()
+        figures = TextColumn("{task.fields[running]}{task.fields[validation]}")
+        columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), figures, TimeElapsedColumn())
+        self.progress = Progress(*columns, console=console)
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         assert self.params is not None
-        epochs = self.params["epochs"]
-        self._task = self._progress.add_task("fit", total=epochs, loss=math.nan, accuracy=math.nan, validation=math.nan)
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        self._epoch = epoch
+        self._epochs_done = 0
+        self._task = self.progress.add_task("fit", total=self.params["epochs"], running="", validation="")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         assert self.params is not None
         assert logs is not None
-        done = self._epoch + (batch + 1) / self.params["steps"]
-        self._progress.update(self._task, completed=done, loss=logs["loss"], accuracy=logs["accuracy"])
+        running = f"loss {logs['loss']:.4f}  accuracy {logs['accuracy']:.4f}"
+        self.progress.update(self._task, completed=self._epochs_done + (batch + 1) / self.params["steps"], running=running)
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         assert logs is not None
-        self._progress.update(self._task, completed=epoch + 1, validation=logs["val_accuracy"])
+        self._epochs_done = epoch + 1
+        self.progress.update(self._task, completed=epoch + 1, validation=f"  validation {logs['val_accuracy']:.4f}")
 
 
 def print_evaluation(console: Console, validation: Evaluation, test: Evaluation) -> None:
@@ -95,42 +71,33 @@ _ROWS = {
 
 def summary(recipe: Recipe, fit_seconds: float, validation: Evaluation, test: Evaluation) -> dict[str, JsonScalar]:
     """Return the same figures for scripts, flat."""
-    return {
-        "recipe": recipe.name,
-        "seed": recipe.seed,
-        "epochs": recipe.epochs,
-        "fit_seconds": round(fit_seconds, 3),
-        **_flat("validation", validation),
-        **_flat("test", test),
-    }
+    fitted: dict[str, JsonScalar] = {"seed": recipe.seed, "epochs": recipe.epochs, "fit_seconds": round(fit_seconds, 3)}
+    more = {"learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
+    return {"recipe": recipe.name} | fitted | _flat("validation", validation) | _flat("test", test) | more
 
 
 def _flat(split: str, evaluation: Evaluation) -> dict[str, JsonScalar]:
-    figures = evaluation.model_dump(include={"accuracy", "loss", "calibration_error", "brier_score"})
     low, high = evaluation.accuracy_interval
+    figures = evaluation.model_dump(include={"accuracy", "loss", "calibration_error", "brier_score"})
     figures |= {"accuracy_low": low, "accuracy_high": high}
     return {f"{split}_{name}": round(value, 6) for name, value in figures.items()}
 
 
 def worst_confusions(evaluation: Evaluation) -> list[tuple[int, int, int]]:
     """Return up to five (label, digit answered, count), most frequent first."""
-    wrong = [
-        (label, digit, count)
-        for label, row in enumerate(evaluation.confusion)
-        for digit, count in enumerate(row)
-        if label != digit and count
-    ]
-    return sorted(wrong, key=lambda mistake: -mistake[2])[:_WORST_CONFUSIONS]
+    cells = np.ndenumerate(np.array(evaluation.confusion))
+    wrong = [(label, digit, int(count)) for (label, digit), count in cells if label != digit and count]
+    return sorted(wrong, key=lambda mistake: -mistake[2])[:5]
 
 
 def draw_pictures(folder: Path, classifier: keras.Sequential, history: History, test: Evaluation) -> None:
     """Draw the weights, the confusion matrix, the reliability diagram and the learning curve into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {
-        WEIGHTS_PICTURE: _draw_weights(classifier.get_weights()[0]),
-        CONFUSION_PICTURE: _draw_confusion(np.array(test.confusion)),
-        RELIABILITY_PICTURE: _draw_reliability(test),
-        LEARNING_CURVE_PICTURE: _draw_learning_curve(history),
+        "weights.png": _draw_weights(classifier.get_weights()[0]),
+        "confusion.png": _draw_confusion(np.array(test.confusion)),
+        "reliability.png": _draw_reliability(test),
+        "learning_curve.png": _draw_learning_curve(history),
     }
     for name, figure in figures.items():
         # Without the date and the software version, the same run draws the same bytes.
@@ -142,12 +109,11 @@ def _draw_weights(weights: np.ndarray) -> Figure:
     figure.suptitle("What speaks for each digit (blue) and against it (red): the 784 weights of its logit")
     limit = float(np.percentile(np.abs(weights), 99.5))
     axes = figure.subplots(2, 5)
-    scale = ScalarMappable(Normalize(-limit, limit), cmap="RdBu")
     for digit, panel in enumerate(axes.flat):
-        panel.imshow(weights[:, digit].reshape(IMAGE_SHAPE), cmap=scale.cmap, norm=scale.norm)
+        panel.imshow(weights[:, digit].reshape(IMAGE_SHAPE), cmap="RdBu", vmin=-limit, vmax=limit)
         panel.set_title(str(digit))
         panel.set_axis_off()
-    figure.colorbar(scale, ax=axes, label="weight", shrink=0.8)
+    figure.colorbar(axes.flat[0].images[0], ax=axes, label="weight", shrink=0.8)
     return figure
 
 
@@ -158,12 +124,11 @@ def _draw_confusion(confusion: np.ndarray) -> Figure:
     # Only mistakes are coloured: on their own scale they can be told apart, beside the diagonal they cannot.
     axes.imshow(mistakes, cmap="Oranges")
     for label, digit in np.ndindex(confusion.shape):
-        pale = mistakes[label, digit] <= _PALE_SHARE * mistakes.max()
+        color = "black" if mistakes[label, digit] <= _PALE_SHARE * mistakes.max() else "white"
         weight = "bold" if label == digit else "normal"
-        color = "black" if pale else "white"
         axes.text(digit, label, f"{confusion[label, digit]}", ha="center", va="center", color=color, weight=weight)
-    axes.set(xticks=range(NUM_CLASSES), yticks=range(NUM_CLASSES), xlabel="digit answered", ylabel="label")
-    axes.set_title(f"Answers to {confusion.sum():,} test digits; mistakes in colour")
+    title = f"Answers to {confusion.sum():,} test digits; mistakes in colour"
+    axes.set(xticks=range(NUM_CLASSES), yticks=range(NUM_CLASSES), xlabel="digit answered", ylabel="label", title=title)
     return figure
 
 
@@ -171,20 +136,14 @@ def _draw_reliability(test: Evaluation) -> Figure:
     figure = Figure(figsize=(6.4, 7), layout="constrained")
     upper, lower = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
     filled = [each for each in test.reliability if each.images]
-    accuracy = np.array([each.accuracy for each in filled])
+    confidence, accuracy = np.array([(each.mean_confidence, each.accuracy) for each in filled]).T
     intervals = np.array([wilson_interval(round(each.accuracy * each.images), each.images) for each in filled])
+    errors = np.abs(intervals.T - accuracy)
     upper.plot([0, 1], [0, 1], color="grey", linestyle="--", label="right as often as it is sure")
-    upper.errorbar(
-        [each.mean_confidence for each in filled],
-        accuracy,
-        yerr=np.abs(intervals - accuracy[:, None]).T,
-        color=_BLUE,
-        fmt="o",  # no line, which would lead the eye through bins of two images
-        capsize=3,
-        label="test, with 95 % intervals",
-    )
-    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02))
-    upper.set_title(f"Reliability: calibration error {test.calibration_error:.4f} over {len(test.reliability)} bins")
+    # No line, which would lead the eye through bins of two images.
+    upper.errorbar(confidence, accuracy, errors, fmt="o", color=_BLUE, capsize=3, label="test, with 95 % intervals")
+    title = f"Reliability: calibration error {test.calibration_error:.4f} over {len(test.reliability)} bins"
+    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), title=title)
     upper.legend(loc="upper left")
     edges = np.arange(len(test.reliability)) / len(test.reliability)
     lower.bar(edges, [each.images for each in test.reliability], width=edges[1], align="edge", color=_BLUE, edgecolor="white")
@@ -194,13 +153,10 @@ def _draw_reliability(test: Evaluation) -> Figure:
 
 def _draw_learning_curve(history: History) -> Figure:
     figure = Figure(figsize=(9, 4), layout="constrained")
-    losses, accuracies = figure.subplots(1, 2)
     epochs = np.arange(1, len(history.train_loss) + 1)
-    curves = (
-        (losses, "loss (nats)", history.train_loss, history.validation_loss),
-        (accuracies, "accuracy", history.train_accuracy, history.validation_accuracy),
-    )
-    for axes, name, train, validation in curves:
+    losses = "loss (nats)", history.train_loss, history.validation_loss
+    accuracies = "accuracy", history.train_accuracy, history.validation_accuracy
+    for axes, (name, train, validation) in zip(figure.subplots(1, 2), (losses, accuracies), strict=True):
         axes.plot(epochs, train, color=_ORANGE, linestyle="--", marker=".", label="training, mean over the epoch")
         if validation:
             axes.plot(epochs, validation, color=_BLUE, marker=".", label="validation, after the epoch")

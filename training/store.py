@@ -2,17 +2,20 @@
 
 import contextlib
 import errno
+import fcntl
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
-from models.card import ModelCard
+from models.card import BENTOML_FILE, CARD_FILE, ModelCard
 from models.digits import MODEL_NAME
-from training import interruption
+from training import signals
 
 _LATEST = f"{MODEL_NAME}:latest"
+_NEW_LATEST, _UNFINISHED_CARD = ".latest.{}", f"{CARD_FILE}.unfinished"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -27,10 +30,6 @@ def _versions_folder() -> Path:
     return Path(BentoMLContainer.model_store_dir.get()) / MODEL_NAME
 
 
-def _place() -> str:
-    return f"the model store at {_versions_folder().parent}"
-
-
 def served_version() -> str | None:
     """Return the version that `digit-classifier:latest` means, or None."""
     with contextlib.suppress(OSError, UnicodeDecodeError):
@@ -41,94 +40,87 @@ def served_version() -> str | None:
 def served_card() -> ModelCard | None:
     """Return the card of the served version, or None where there is none that can be read."""
     version = served_version()
-    with contextlib.suppress(ValueError, OSError):
-        return ModelCard.read(_versions_folder() / version) if version else None
-    return None
+    return _read_version(version).card if version else None
 
 
 def problem_of_served() -> str | None:
     """Say why what `digit-classifier:latest` names cannot be served; None where it can, or where the store is empty."""
     version = served_version()
     if version is None:
-        return f"{_LATEST} names no version, but there are some" if _version_folders() else None
-    folder = _versions_folder() / version
-    if not folder.is_dir():
+        return f"{_LATEST} names no version, but there are some" if _versions() else None
+    if version not in _versions():
         return f"{_LATEST} names {version}, which is not in the store"
-    damage = _damage_of(folder)
-    return damage and f"{_LATEST} names {version}, which cannot be served: {damage.removesuffix('.')}"
+    problem = _read_version(version).problem
+    return problem and f"{_LATEST} names {version}, which cannot be served: {problem.removesuffix('.')}"
 
 
-def _damage_of(folder: Path) -> str | None:
-    """Say which file of the version in `folder` is not what was published, or None."""
-    try:
-        ModelCard.read(folder).check_files(folder)
-    except (ValueError, OSError) as error:
-        return str(error)
-    return None
+def add(made: Path) -> None:
+    """Copy the version in `made`, a folder of its name, into the store, and make it the served one.
 
+    A run that is killed meanwhile leaves what is served unchanged, and the next run that writes removes its unfinished
+    folder, which has no card.
 
-def _make_served(version: str) -> None:
-    # By rename: a reader sees the old version or the new one, never the empty file that BentoML's own writing passes.
-    new = _versions_folder() / ".latest.new"
-    try:
-        new.write_text(version)
-        new.replace(_versions_folder() / "latest")
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
+    Raises:
+        StoreError: the store cannot be written to; what is served is unchanged.
+    """
+    with _writing() as (versions, begun):
+        folder = versions / made.name
+        # Where one version has no description BentoML lists none, so its folder appears with it, in one step; and with
+        # its card under another name, which marks it as unfinished.
+        begun.mkdir()
+        shutil.copy(made / BENTOML_FILE, begun)
+        shutil.copy(made / CARD_FILE, begun / _UNFINISHED_CARD)
+        begun.rename(folder)
+        shutil.copytree(made, folder, ignore=shutil.ignore_patterns(BENTOML_FILE, CARD_FILE), dirs_exist_ok=True)
+        new_latest = _written_latest(versions, made.name)
+        signals.defer()  # else a run could end as interrupted after it has published
+        (folder / _UNFINISHED_CARD).rename(folder / CARD_FILE)
+        new_latest.replace(versions / "latest")  # so that a reader sees the old version or the new one
 
 
 @contextlib.contextmanager
-def publishing(version: str) -> Iterator[None]:
-    """Make `version`, which the block writes, the served one; undo all of it, and nothing else, where the block fails.
+def _writing() -> Iterator[tuple[Path, Path]]:
+    """Let the block write while no other run does; before and after it, remove what is unfinished.
 
-    Signals are held back from here to the end of the run, since what they interrupt may be the undoing. BentoML cleans
-    up after an `Exception`, not after all else; and what others publish or roll back meanwhile is theirs.
-
-    Raises:
-        StoreError: the store cannot be written to.
+    Yields the folder of the versions, and one to begin a version in, on the same disk but not in BentoML's sight. The
+    kernel releases the lock of a process that dies, so whoever has it finds nothing that others are still writing.
     """
-    interruption.hold_back()
-    folder, served = _versions_folder(), served_version()
-    was_there = folder.is_dir()
-    with writing_to(_place()):
-        try:
-            if not _is_read_by_bentoml(served):  # BentoML cannot publish beside a `latest` that names no such version
-                (folder / "latest").unlink(missing_ok=True)
-            yield
-            if interruption.has_come():
-                raise KeyboardInterrupt
-            _make_served(version)  # BentoML goes by the times of creation, and another run may have begun later
-        except BaseException:
-            _undo(version, served)
-            if not was_there:
-                with contextlib.suppress(OSError):  # not there, or not empty: another run has published
-                    folder.rmdir()
-            raise
+    versions = _versions_folder()
+    begun = versions.with_name(f"{MODEL_NAME}.begun")
+    with writing_to(f"the model store at {versions.parent}"):
+        versions.mkdir(parents=True, exist_ok=True)
+        # Never removed, or two runs could each lock a file of this name; BentoML removes `versions` with its last one.
+        with versions.with_name(f"{MODEL_NAME}.lock").open("a") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            _remove_unfinished(versions, begun)
+            try:
+                yield versions, begun
+            finally:
+                with contextlib.suppress(OSError):  # else what is published would be called a failure
+                    _remove_unfinished(versions, begun)
 
 
-def _is_read_by_bentoml(version: str | None) -> bool:
-    import bentoml
+def _remove_unfinished(versions: Path, begun: Path) -> None:
+    shutil.rmtree(begun, ignore_errors=True)
+    for card in versions.glob(f"*/{_UNFINISHED_CARD}"):
+        for inner in filter(Path.is_dir, card.parent.iterdir()):
+            shutil.rmtree(inner)
+        card.parent.rename(begun)  # it goes as it came: with its description
+        shutil.rmtree(begun)
+    for new in versions.glob(_NEW_LATEST.format("*")):
+        new.unlink()
 
-    try:
-        return bool(version and bentoml.models.get(f"{MODEL_NAME}:{version}"))
-    except Exception:  # of a damaged description, BentoML raises what its parsers do
-        return False
 
-
-def _undo(version: str, served: str | None) -> None:
-    shutil.rmtree(_versions_folder() / version, ignore_errors=True)
-    if served_version() not in (version, None):
-        return  # another run's, or what it was
-    if served is None:
-        (_versions_folder() / "latest").unlink(missing_ok=True)
-    else:
-        _make_served(served)
+def _written_latest(versions: Path, version: str) -> Path:
+    """Write what is to become `latest`, under a name of its own for each run."""
+    path = versions / _NEW_LATEST.format(uuid4().hex)
+    path.write_text(version)
+    return path
 
 
 @contextlib.contextmanager
 def writing_to(place: str) -> Iterator[None]:
-    """Let the block, which leaves the store as it was where it fails, write files to `place`.
+    """Let the block write files to `place`, and leave what is served unchanged where it fails.
 
     Raises:
         StoreError: the block raised an OSError; the message names `place`.
@@ -136,7 +128,7 @@ def writing_to(place: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise StoreError(f"{_reason(error, place)}; nothing was changed in the store.") from None
+        raise StoreError(f"{_reason(error, place)}; what is served is unchanged.") from None
 
 
 def _reason(error: OSError, place: str) -> str:
@@ -147,14 +139,14 @@ def _reason(error: OSError, place: str) -> str:
     return f"{place} cannot be written to: {text}"
 
 
-def _version_folders() -> set[Path]:
+def _versions() -> list[str]:
     folder = _versions_folder()
-    return {path for path in folder.iterdir() if path.is_dir()} if folder.is_dir() else set()
+    return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
 
 @dataclass(frozen=True)
 class PublishedVersion:
-    """A version in the store: its card, or the reason why it cannot be read."""
+    """A version in the store: its card, if that can be read, and the reason why it cannot be served, if there is one."""
 
     version: str
     served: bool
@@ -164,16 +156,18 @@ class PublishedVersion:
 
 def published_versions() -> list[PublishedVersion]:
     """Return what is in the store, oldest first; what cannot be read comes before that."""
-    served = served_version()
-    listed = [_read_version(folder, folder.name == served) for folder in sorted(_version_folders())]
+    listed = [_read_version(version) for version in _versions()]
     return sorted(listed, key=lambda entry: entry.card.created if entry.card else datetime.min.replace(tzinfo=UTC))
 
 
-def _read_version(folder: Path, served: bool) -> PublishedVersion:
+def _read_version(version: str) -> PublishedVersion:
+    folder, card, problem = _versions_folder() / version, None, None
     try:
-        return PublishedVersion(folder.name, served, ModelCard.read(folder), None)
+        card = ModelCard.read(folder)
+        card.check_files(folder)
     except (ValueError, OSError) as error:
-        return PublishedVersion(folder.name, served, None, str(error))
+        problem = str(error)
+    return PublishedVersion(version, version == served_version(), card, problem)
 
 
 def rollback(tag: str | None = None) -> str:
@@ -182,42 +176,36 @@ def rollback(tag: str | None = None) -> str:
     Without one, take the version published before the served one, or where that cannot be served, the newest whole one.
 
     Raises:
-        StoreError: there is no such version, its files are not those that were published, or the store cannot be
-            written to.
+        StoreError: there is no such version, it is not as it was published, or the store cannot be written to.
     """
-    if tag is not None:
-        version = _existing_version(tag)
-    else:
-        version = _newest_whole_version() if problem_of_served() else _version_before_served()
-    if damage := _damage_of(_versions_folder() / version):
-        raise StoreError(damage)
-    interruption.hold_back()
-    with writing_to(_place()):
-        _make_served(version)
+    version = _existing_version(tag) if tag is not None else _version_to_go_back_to()
+    if problem := _read_version(version).problem:
+        raise StoreError(problem)
+    with _writing() as (versions, _):
+        new_latest = _written_latest(versions, version)
+        signals.defer()
+        new_latest.replace(versions / "latest")
     return f"{MODEL_NAME}:{version}"
 
 
-def _version_before_served() -> str:
-    whole = [entry for entry in published_versions() if entry.card]
-    served = next((place for place, entry in enumerate(whole) if entry.served), None)
+def _version_to_go_back_to() -> str:
+    published = [entry for entry in published_versions() if entry.card]
+    if problem := problem_of_served():
+        for entry in reversed(published):
+            if not entry.problem:
+                return entry.version
+        raise StoreError(f"{problem}, and no version in the store is whole; `list` shows what there is.")
+    served = next((place for place, entry in enumerate(published) if entry.served), None)
     if not served:
         raise StoreError("no version was published before the one served now; `list` shows what there is.")
-    return whole[served - 1].version
-
-
-def _newest_whole_version() -> str:
-    for entry in reversed(published_versions()):
-        if not _damage_of(_versions_folder() / entry.version):
-            return entry.version
-    raise StoreError(f"{problem_of_served()}, and no version in the store is whole; `list` shows what there is.")
+    return published[served - 1].version
 
 
 def _existing_version(tag: str) -> str:
     name, _, version = tag.rpartition(":")
-    known = [folder.name for folder in sorted(_version_folders())]
-    if name in ("", MODEL_NAME) and version in known:
+    if name in ("", MODEL_NAME) and version in _versions():
         return version
-    choices = ", ".join(f"{MODEL_NAME}:{each}" for each in known) or "none"
+    choices = ", ".join(f"{MODEL_NAME}:{each}" for each in _versions()) or "none"
     if tag in ("latest", _LATEST):
         raise StoreError(f"{tag} is not a version, but names the one that is served; there are: {choices}.")
     raise StoreError(f"{tag} is not in the store; there are: {choices}.")

@@ -60,7 +60,9 @@ class App:
             Route("/docs.json", self._docs_json),
             Route("/schema.json", app, methods=["GET"]),
         ]
-        self._router = Router({route.path: route for route in routes} | page_routes(self._repository))
+        by_path = {route.path: route for route in routes} | page_routes(self._repository)
+        self._router = Router(by_path)
+        metrics.start({_UNMATCHED, *(route.path for route in by_path.values())})
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
         self._timeout_seconds = settings.request_timeout_seconds
         self._is_traced = settings.tracing
@@ -167,5 +169,5 @@ def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
 
 
 async def _send_error(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    metrics.REJECTED.labels(error.reason).inc()
+    metrics.count_rejected(error.reason)
     await Response(encode_error(str(error)), error.status, error.headers, JSON)(scope, receive, send)

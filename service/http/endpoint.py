@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Iterator
+from functools import partial
 from typing import Any
 
 from starlette.types import Receive, Scope, Send
@@ -45,19 +46,13 @@ class InferenceEndpoint:
             if call.is_slow and self._decode_pool.is_full():
                 raise too_many_requests("other pictures are waiting to be decoded")
             body = await self._bodies.read(receive, reservation)
-            answering = self._predicted(call, body)
+            # While a whole batch waits, so do small bodies, undecoded.
+            expected_images = 0 if call.is_slow else max(1, len(body) // NUM_PIXELS)
+            answering = self._predictor.predict_decoded(partial(self._decoded, call, body), expected_images)
             # Watching for a client that leaves costs more than the next turn of the event loop is away.
             will_wait = call.is_slow or self._predictor.will_wait()
             prediction = await (_unless_left(receive, answering) if will_wait else answering)
             await _send(send, call, prediction)
-
-    async def _predicted(self, call: Call, body: bytes) -> Prediction:
-        """Return the answer for the images in `body`; while a whole batch waits, small bodies wait undecoded."""
-
-        async def decode(deadline: float) -> Pixels:
-            return await self._decoded(call, body, deadline)
-
-        return await self._predictor.predict_decoded(decode, 0 if call.is_slow else max(1, len(body) // NUM_PIXELS))
 
     async def _decoded(self, call: Call, body: bytes, deadline: float) -> Pixels:
         is_over = False

@@ -37,24 +37,21 @@ class Admission:
         """Say whether less than a batch waits, so that what is parsed now is computed soon."""
         return self.queued_images < self._max_batch_images and not self._waiting
 
-    def slot(self, expected_images: int, seconds: float) -> "Slot":
-        """Return the room of one request, to be entered with `async with`; with 0 images expected, entering never waits.
-
-        Raises:
-            DeadlineError: on entering, it had waited for `seconds`.
-        """
-        return Slot(self, expected_images, seconds)
+    def slot(self) -> "Slot":
+        """Return the room of one request, none yet, to be entered with `with`."""
+        return Slot(self)
 
     async def wait(self, slot: "Slot", seconds: float) -> None:
         """Wait until those before `slot` have gone on and there is room."""
         self._waiting.append(slot)
+        self.hold(0)  # which admits it at once where there is room
         deadline = slot.turn.get_loop().call_later(seconds, expire, slot.turn)
         try:
             await slot.turn
         except BaseException:
-            with contextlib.suppress(ValueError):  # skipped by `hold` already
+            with contextlib.suppress(ValueError):  # `hold` skipped it already
                 self._waiting.remove(slot)
-            slot.resize(0)
+            self.hold(0)
             raise
         finally:
             deadline.cancel()
@@ -73,24 +70,30 @@ class Admission:
 class Slot:
     """The images that one request has in the queue; leaving the block gives back what was not computed."""
 
-    __slots__ = ("_admission", "_seconds", "expected_images", "images", "turn")
+    __slots__ = ("_admission", "expected_images", "images", "turn")
+    expected_images: int
     turn: asyncio.Future[None]
 
-    def __init__(self, admission: Admission, expected_images: int, seconds: float) -> None:
+    def __init__(self, admission: Admission) -> None:
         self._admission = admission
-        self._seconds = seconds
-        self.expected_images = expected_images
         self.images = 0
 
-    async def __aenter__(self) -> Self:
-        if self.expected_images and not self._admission.has_room():
-            self.turn = asyncio.get_running_loop().create_future()
-            await self._admission.wait(self, self._seconds)
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.images:
             self.resize(0)
+
+    async def wait(self, expected_images: int, seconds: float) -> None:
+        """Wait for room, behind those who came before, and take it for about so many images.
+
+        Raises:
+            DeadlineError: `seconds` have passed.
+        """
+        self.expected_images = expected_images
+        self.turn = asyncio.get_running_loop().create_future()
+        await self._admission.wait(self, seconds)
 
     def resize(self, images: int) -> None:
         """Take room for `images` in all.

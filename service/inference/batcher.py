@@ -3,9 +3,11 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,9 +34,9 @@ class Pending:
     engine: Engine
     images: NDArray[np.float32]
     leave_queue: Callable[[int], None]
+    is_probe: bool
     result: asyncio.Future[Result]
     arrived: float
-    is_probe: bool
 
 
 def _ignore(num_images: int) -> None:
@@ -59,7 +61,7 @@ class Batcher:
         # One thread, because a LiteRT interpreter is for one thread at a time; started by the first large batch.
         self._thread = ThreadPoolExecutor(1, "engine")
 
-    async def submit(
+    def submit(
         self,
         engine: Engine,
         images: NDArray[np.float32],
@@ -67,7 +69,7 @@ class Batcher:
         leave_queue: Callable[[int], None] = _ignore,
         *,
         is_probe: bool = False,
-    ) -> Result:
+    ) -> Coroutine[Any, Any, Result]:
         """Return what `engine` computes for checked `images` (N, 784). Cancelling takes them out of the queue.
 
         `leave_queue` is told how many of them go from the queue into a batch.
@@ -76,18 +78,16 @@ class Batcher:
             DeadlineError: `seconds` have passed; what had not begun by then is not computed.
         """
         size = self._max_batch_images
+        submit = partial(self._submit_part, engine, seconds, leave_queue, is_probe)
         if len(images) <= size:
-            return await self._submit_part(engine, images, seconds, leave_queue, is_probe)
-        parts = [images[start : start + size] for start in range(0, len(images), size)]
-        return _joined(
-            await asyncio.gather(*(self._submit_part(engine, part, seconds, leave_queue, is_probe) for part in parts))
-        )
+            return submit(images)
+        return _joined([submit(images[start : start + size]) for start in range(0, len(images), size)])
 
     async def _submit_part(
-        self, engine: Engine, images: NDArray[np.float32], seconds: float, leave_queue: Callable[[int], None], is_probe: bool
+        self, engine: Engine, seconds: float, leave_queue: Callable[[int], None], is_probe: bool, images: NDArray[np.float32]
     ) -> Result:
         loop = asyncio.get_running_loop()
-        pending = Pending(engine, images, leave_queue, loop.create_future(), time.perf_counter(), is_probe)
+        pending = Pending(engine, images, leave_queue, is_probe, loop.create_future(), time.perf_counter())
         self._queue.append(pending)
         if self._worker is None:
             self._worker = loop.create_task(self._work())
@@ -164,7 +164,8 @@ def _distribute(probabilities: NDArray[np.float32], batch: list[Pending], starte
             each.result.set_result(Result(digits[rows], confidence[rows], probabilities[rows], queue_seconds, compute_seconds))
 
 
-def _joined(parts: list[Result]) -> Result:
+async def _joined(submitted: list[Coroutine[Any, Any, Result]]) -> Result:
+    parts = await asyncio.gather(*submitted)
     return Result(
         np.concatenate([part.digits for part in parts]),
         np.concatenate([part.confidence for part in parts]),

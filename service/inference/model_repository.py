@@ -4,7 +4,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import bentoml
 import numpy as np
@@ -14,13 +14,10 @@ from numpy.typing import NDArray
 from models.card import GOLDEN_FILE, PARITY_TOLERANCE, WEIGHTS_FILE, ModelCard
 from models.digits import MODEL_NAME, NUM_CLASSES, NUM_PIXELS, check_images
 from models.engine import Device, Engine, NoGpuError, load_engine
+from service.errors import LoadFailure
 from service.observability import metrics
 
 logger = logging.getLogger(__name__)
-
-LoadFailure = Literal["missing", "incomplete", "changed", "shape", "golden", "internal"]
-"""Why a version is not served: not in the store, without a card of its own, other files than the card says, arrays of
-another shape, other answers than were published, or a runtime that cannot load it."""
 
 
 class ModelLoadError(ValueError):
@@ -80,7 +77,6 @@ class ModelRepository:
         """Poll the store every `seconds`, for ever; return at once if that is 0, or one version was asked for by name."""
         if not seconds or not self._tag.endswith(":latest"):
             return
-        metrics.name_load_failures(get_args(LoadFailure))
         while True:
             await asyncio.sleep(seconds)
             try:

@@ -72,7 +72,9 @@ class Predictor:
         started = time.perf_counter()
         deadline = started + self._seconds
         try:
-            async with self._admission.slot(expected_images, self._seconds) as slot:
+            with self._admission.slot() as slot:
+                if expected_images and not self._admission.has_room():
+                    await slot.wait(expected_images, self._seconds)
                 admitted = time.perf_counter()
                 images = await decode(deadline)
                 if len(images) > self._max_images:
@@ -84,7 +86,7 @@ class Predictor:
             raise too_many_requests("the queue is full") from None
         except (DeadlineError, TimeoutError):
             raise deadline_exceeded(self._seconds) from None
-        metrics.count_answers(result.digits, result.confidence)
+        metrics.count_predictions(result.digits, result.confidence)
         queue_seconds = admitted - started + result.queue_seconds
         return Prediction(
             images, result.digits, result.probabilities, model, decoded - admitted, queue_seconds, result.compute_seconds

@@ -1,6 +1,7 @@
 """`POST /predict`: images in any of the request formats, and the answer as JSON or as bytes."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -14,7 +15,7 @@ from service.errors import ApiError
 from service.inference.explanation import explain
 from service.inference.predictor import Pixels, Prediction
 from service.protocols.accept import preferred
-from service.protocols.media_types import BYTES, JSON, IsWanted, decode, request_format
+from service.protocols.media_types import BYTES, JSON, IsWanted, RequestFormat, decode, request_format
 from service.protocols.protocol import Answer
 
 RESPONSE_TYPES = (JSON, BYTES)
@@ -52,10 +53,8 @@ class NativeCall:
     """One request to `POST /predict`. Creating it refuses, as an `ApiError`, all that can be refused without the body."""
 
     def __init__(self, headers: Mapping[bytes, bytes], query: bytes, parameters: Mapping[str, str]) -> None:
-        self._content_type = headers.get(b"content-type", b"").decode("latin-1")
-        self._format = request_format(self._content_type)
-        self._response_type = preferred(headers.get(b"accept", b"").decode("latin-1"), RESPONSE_TYPES)
-        self._is_explained = bool(query) and _wants_explanation(query, self._response_type)
+        given = headers.get(b"content-type", b""), headers.get(b"accept", b""), query
+        self._content_type, self._format, self._response_type, self._is_explained = _understood(*given)
         self.is_slow = self._format.is_slow
 
     def decode(self, body: bytes, max_images: int, is_wanted: IsWanted) -> Pixels:
@@ -67,6 +66,15 @@ class NativeCall:
             return Answer(BYTES, encode_bytes(prediction.probabilities))
         start = encode_prediction(prediction)
         return Answer(JSON, _with_evidence(start, prediction) if self._is_explained else start)
+
+
+# Most clients send the same again and again; strange ones, of up to 64 KiB, are soon forgotten.
+@lru_cache(maxsize=16)
+def _understood(content_type: bytes, accept: bytes, query: bytes) -> tuple[str, RequestFormat, str, bool]:
+    """Return the Content-Type, its format, the media type to answer with, and whether evidence is wanted."""
+    given = content_type.decode("latin-1")
+    request, response_type = request_format(given), preferred(accept.decode("latin-1"), RESPONSE_TYPES)
+    return given, request, response_type, bool(query) and _wants_explanation(query, response_type)
 
 
 def _wants_explanation(query: bytes, response_type: str) -> bool:

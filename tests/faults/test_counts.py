@@ -42,7 +42,7 @@ def statuses(series: Series) -> Counter[str]:
 
 
 def answers(series: Series) -> list[int]:
-    return [int(value(series, "answers_total", digit=str(digit))) for digit in range(NUM_CLASSES)]
+    return [int(value(series, "predictions_total", digit=str(digit))) for digit in range(NUM_CLASSES)]
 
 
 def digits_in(answered: list[Answer]) -> list[int]:

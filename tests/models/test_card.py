@@ -1,11 +1,13 @@
 import hashlib
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
-from models.card import CARD_FILE, Evaluation, ModelCard, ReliabilityBin, sha256_of_files
+from models.card import CARD_FILE, SCHEMA_VERSION, Evaluation, ModelCard, ReliabilityBin, sha256_of_files
+from tests.support.store import SCHEMA_1
 
 EVALUATION = Evaluation(
     images=3,
@@ -31,6 +33,8 @@ def folder(tmp_path: Path) -> Path:
 
 def card_of(folder: Path) -> ModelCard:
     return ModelCard(
+        schema_version=SCHEMA_VERSION,
+        capabilities=("evidence",),
         name="digit-classifier",
         version="abc",
         created=datetime(2025, 1, 2, 3, 4, 5, 678901, UTC),
@@ -79,7 +83,67 @@ def test_what_is_not_a_card_is_refused_by_file_name(tmp_path: Path, content: byt
 def test_a_card_with_a_field_too_many_is_refused(folder: Path):
     card = (folder / CARD_FILE).read_text()
     (folder / CARD_FILE).write_text(card.replace("{", '{"shoe_size": 43,', 1))
-    with pytest.raises(ValueError, match="is not a model card: Extra inputs are not permitted"):
+    with pytest.raises(ValueError, match="is not a model card: shoe_size: Extra inputs are not permitted"):
+        ModelCard.read(folder)
+
+
+GONE = object()
+
+
+def rewrite(folder: Path, **fields: object) -> None:
+    """Write `fields` into the card in `folder`, and take out those that are GONE."""
+    card = json.loads((folder / CARD_FILE).read_text()) | fields
+    (folder / CARD_FILE).write_text(json.dumps({name: value for name, value in card.items() if value is not GONE}))
+
+
+def test_a_card_of_schema_1_is_read_as_one_of_the_present_schema_and_fits_its_files():
+    written = json.loads((SCHEMA_1 / CARD_FILE).read_text())
+    assert not written.keys() & {"schema_version", "capabilities"}
+    card = ModelCard.read(SCHEMA_1)
+    card.check_files(SCHEMA_1)
+    assert (card.schema_version, card.capabilities, card.version) == (SCHEMA_VERSION, ("evidence",), SCHEMA_1.name)
+    assert json.loads(card.model_dump_json()).items() >= {name: written[name] for name in ("recipe", "test", "sha256")}.items()
+
+
+def test_a_card_of_schema_1_reads_back_as_it_was_upgraded(tmp_path: Path):
+    card = ModelCard.read(SCHEMA_1)
+    (tmp_path / CARD_FILE).write_text(card.model_dump_json())
+    assert ModelCard.read(tmp_path) == card
+
+
+def test_a_card_of_a_newer_schema_is_refused_with_what_can_be_read_and_what_to_do(folder: Path):
+    rewrite(folder, schema_version=3, thresholds={"confidence": 0.5})
+    with pytest.raises(ValueError, match="schema version 3") as refused:
+        ModelCard.read(folder)
+    assert str(refused.value) == (
+        f"{folder / CARD_FILE} has schema version 3; this program reads 1 to {SCHEMA_VERSION}. "
+        "Update the program, or roll back to a version that it can read."
+    )
+
+
+@pytest.mark.parametrize("schema", [0, -1, "2", "3", 2.5, [], True])
+def test_a_schema_version_that_never_was_is_not_a_model_card(folder: Path, schema: object):
+    rewrite(folder, schema_version=schema)
+    with pytest.raises(ValueError, match=r"is not a model card: schema_version: Input should be 2\."):
+        ModelCard.read(folder)
+
+
+@pytest.mark.parametrize(
+    ("fields", "mistake"),
+    [
+        ({"schema_version": GONE}, "schema_version: Field required"),
+        ({"schema_version": 1}, "schema_version: Input should be 2"),
+        ({"schema_version": GONE, "capabilities": GONE, "shoe_size": 43}, "shoe_size: Extra inputs are not permitted"),
+        ({"capabilities": GONE}, "capabilities: Field required"),
+        ({"capabilities": ["evidence", "flight"]}, r"capabilities\.1: Input should be 'evidence'"),
+    ],
+    ids=lambda it: "-".join(it) if isinstance(it, dict) else "",
+)
+def test_a_card_with_fields_of_another_schema_than_its_own_is_refused_by_field(
+    folder: Path, fields: dict[str, object], mistake: str
+):
+    rewrite(folder, **fields)
+    with pytest.raises(ValueError, match=f"is not a model card: {mistake}"):
         ModelCard.read(folder)
 
 

@@ -75,6 +75,13 @@ def test_a_value_out_of_range_in_a_28_by_28_image_is_named_by_row_and_column():
         check_images(images)
 
 
+def test_255_is_not_named_where_it_stands_before_the_first_value_out_of_range():
+    images = np.full((1, 784), 255.0)
+    images[0, 5] = 256
+    with pytest.raises(ValueError, match=r"^images\[0\]\[5\] is 256; "):
+        check_images(images)
+
+
 def test_the_ends_of_the_range_are_inside():
     assert check_images(np.array([[0.0, 255.0] * 392])).max() == 255
     assert check_images(np.full((1, 784), -0.0)).max() == 0
@@ -84,14 +91,26 @@ def test_scaled_images_get_a_hint():
     assert hint_about(check_images(np.full((1, 784), 0.5))) == SCALED_HINT
 
 
-def test_one_faint_pixel_that_is_no_whole_number_gets_no_hint():
+def test_scaled_images_get_a_hint_where_some_are_all_ones():
+    assert hint_about(check_images(np.stack([np.ones(784), np.full(784, 0.5)]))) == SCALED_HINT
+
+
+@pytest.mark.parametrize("value", [1.5, 100.5])
+def test_one_pixel_with_a_fraction_above_1_is_no_sign_of_scaling(value: float):
     images = np.zeros((1, 784))
-    images[0, 400] = 100.5
+    images[0, 400] = value
     assert hint_about(check_images(images)) is None
 
 
 def test_an_inverted_image_among_others_gets_a_hint():
     assert hint_about(check_images(np.stack([np.zeros(784), np.full(784, 200)]))) == INVERTED_HINT
+
+
+def test_an_image_is_bright_nearly_everywhere_above_a_mean_of_127():
+    images = np.full((1, 784), 127.0)
+    assert hint_about(check_images(images)) is None
+    images[0, 0] = 128
+    assert hint_about(check_images(images)) == INVERTED_HINT
 
 
 @pytest.mark.parametrize("value", [0, 1])

@@ -4,6 +4,7 @@ import httpx
 import numpy as np
 import pytest
 
+from service.errors import CLIENT_LEFT, ApiError, deadline_exceeded, too_many_images, too_many_requests
 from tests.support.bad_bodies import BAD_BODIES, FLAT, images
 from tests.support.serving import Server
 
@@ -88,3 +89,34 @@ def test_a_bad_request_does_not_harm_the_next_and_leaves_no_traceback_in_the_log
         good = server.predict(images(digit.tolist()))
         assert (good.status_code, good.json()["digits"]) == (200, [7])
     assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("status", [400, 401, 408, 413, 429, 504])
+def test_an_error_has_its_status_for_bentoml_too_and_no_headers_of_its_own(status: int) -> None:
+    error = ApiError(status, "malformed", "the body is not JSON.")
+    assert (error.status, error.error_code, error.reason, str(error)) == (status, status, "malformed", "the body is not JSON.")
+    assert error.headers == {}
+
+
+def test_the_status_of_a_client_that_left_which_bentoml_does_not_know_is_400_for_it() -> None:
+    error = ApiError(CLIENT_LEFT, "client_left", "the client left.")
+    assert (error.status, error.error_code) == (499, 400)
+
+
+def test_an_overload_says_what_is_full_and_when_to_send_it_again() -> None:
+    error = too_many_requests("the queue is full")
+    assert (error.status, error.reason, error.headers) == (429, "queue_full", {"Retry-After": "1"})
+    assert str(error) == "Overloaded: the queue is full; retry after 1 s."
+
+
+def test_too_many_images_are_told_how_many_may_be_sent() -> None:
+    error = too_many_images("1,025 images", 1024)
+    assert (error.status, error.reason, error.headers) == (413, "too_many_images", {})
+    assert str(error) == "1,025 images received; send at most 1,024 images in one request."
+
+
+@pytest.mark.parametrize(("seconds", "written"), [(10, "10"), (0.5, "0.5")])
+def test_a_deadline_is_told_in_seconds(seconds: float, written: str) -> None:
+    error = deadline_exceeded(seconds)
+    assert (error.status, error.reason, error.headers) == (504, "deadline_exceeded", {})
+    assert str(error) == f"there was no answer within {written} s; send it again, or fewer images at a time."

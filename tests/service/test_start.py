@@ -15,23 +15,8 @@ import pytest
 
 from models.digits import MODEL_NAME
 from tests.support.project import ROOT, SEVEN
+from tests.support.refused import refused_start
 from tests.support.serving import Server, free_port, serving
-
-
-def refused_start(home: Path, **settings: str) -> str:
-    """Run `bentoml serve`, which is to fail before it serves, and return what it printed."""
-    finished = subprocess.run(
-        [Path(sys.executable).parent / "bentoml", "serve", "--port", str(free_port())],
-        cwd=ROOT,
-        env=os.environ | {"BENTOML_HOME": str(home)} | settings,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert finished.returncode == 1
-    assert "Traceback" not in finished.stdout + finished.stderr
-    return finished.stderr
 
 
 def test_without_a_model_it_says_how_to_publish_one(tmp_path: Path) -> None:

@@ -7,9 +7,13 @@ from pathlib import Path
 
 from models.card import CARD_FILE, LITERT_FILE, ModelCard, sha256_of_files
 from models.digits import MODEL_NAME
+from tests.support.project import ROOT
 
 AddVersion = Callable[..., ModelCard]
+MakeVersion = Callable[..., Path]
 
+# Published by the code of before cards had a schema version, and not to be changed.
+SCHEMA_1 = next((ROOT / "tests/fixtures/store_of_schema_1/models" / MODEL_NAME).glob("*/"))
 
 LATEST = f"{MODEL_NAME}:latest"
 

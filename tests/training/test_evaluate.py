@@ -42,7 +42,7 @@ def test_the_wilson_interval_is_the_published_one(successes: int, trials: int, l
     assert wilson_interval(successes, trials) == pytest.approx((low, high), abs=5e-5)
 
 
-@pytest.mark.parametrize("trials", [1, 3, 10_000])
+@pytest.mark.parametrize("trials", [1, 3, 20, 10_000])  # of 20, rounding leads above 1
 def test_the_wilson_interval_stays_between_0_and_1(trials: int):
     assert wilson_interval(0, trials)[0] >= 0
     assert wilson_interval(trials, trials)[1] <= 1
@@ -94,6 +94,11 @@ def test_perfect_answers_have_no_loss_at_all():
     measured = evaluate_probabilities(*PERFECT)
     assert (measured.accuracy, measured.loss, measured.brier_score, measured.calibration_error) == (1, 0, 0, 0)
     assert sum(measured.confusion[digit][digit] for digit in range(10)) == 3
+
+
+def test_measuring_prints_nothing(capsys: pytest.CaptureFixture[str]):
+    evaluate(build_softmax_classifier(), Split(np.zeros((3, 784), np.uint8), labels(1, 2, 3)))
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_classifier_is_measured_by_its_answers_to_raw_pixels():

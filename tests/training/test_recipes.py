@@ -1,3 +1,4 @@
+import math
 from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
@@ -34,3 +35,21 @@ def test_a_seed_that_does_not_fit_32_bits_is_refused(seed: int):
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
 def test_the_ends_of_the_range_of_seeds_are_inside(seed: int):
     assert replace(RECIPES["baseline"], seed=seed).seed == seed
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_batch_of_no_images_is_refused(size: int):
+    with pytest.raises(ValueError, match=f"batch_size is {size}; at least 1 is expected"):
+        replace(RECIPES["baseline"], batch_size=size)
+
+
+@pytest.mark.parametrize("rate", [0.0, -0.1, math.inf, math.nan])
+def test_a_learning_rate_that_is_not_a_number_above_0_is_refused(rate: float):
+    with pytest.raises(ValueError, match=f"learning_rate is {rate}; a number above 0 is expected"):
+        replace(RECIPES["baseline"], learning_rate=rate)
+
+
+def test_epochs_of_a_recipe_with_one_fixed_batch_are_called_steps():
+    assert (RECIPES["baseline"].unit, RECIPES["tutorial"].unit) == ("epochs", "steps")
+    with pytest.raises(ValueError, match="steps is 0; at least 1"):
+        replace(RECIPES["tutorial"], epochs=0)

@@ -90,12 +90,13 @@ def test_the_summary_is_flat_and_json(evaluation: Evaluation, perfect: Evaluatio
     figures = summary(replace(RECIPES["sgd"], seed=3), 1.23456, perfect, evaluation)
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert all(isinstance(value, str | int | float) for value in figures.values())
-    assert {"recipe": "sgd", "seed": 3, "epochs": 20, "fit_seconds": 1.235}.items() <= figures.items()
+    chosen = {"recipe": "sgd", "seed": 3, "epochs": 20, "learning_rate": 0.5, "batch_size": 100}
+    assert (chosen | {"fit_seconds": 1.235}).items() <= figures.items()
     assert figures["validation_accuracy"] == 1
     assert figures["test_accuracy"] == pytest.approx(evaluation.accuracy, abs=1e-6)
     assert figures["test_accuracy_low"] == pytest.approx(evaluation.accuracy_interval[0], abs=1e-6)
     measures = ("accuracy", "loss", "calibration_error", "brier_score", "accuracy_low", "accuracy_high")
-    assert figures.keys() - {"recipe", "seed", "epochs", "fit_seconds"} == {
+    assert figures.keys() - chosen.keys() - {"fit_seconds"} == {
         f"{split}_{measure}" for split in ("validation", "test") for measure in measures
     }
 
@@ -151,10 +152,28 @@ def test_the_same_run_draws_the_same_bytes(tmp_path: Path, evaluation: Evaluatio
 
 def test_the_progress_bar_ends_full_with_the_figures_of_the_last_epoch(tiny_data: Path):
     tiny, console = read_mnist(tiny_data), Console(file=io.StringIO(), width=150)
-    with ProgressBar(console) as bar:
+    bar = ProgressBar(console)
+    with bar.progress:
         fitted = fit(replace(RECIPES["baseline"], epochs=2), tiny.train, tiny.validation, [bar])
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert "2/2" in shown
     assert f"loss {fitted.history.train_loss[-1]:.4f}" in shown
     assert f"validation {fitted.history.validation_accuracy[-1]:.4f}" in shown
+
+
+@pytest.mark.parametrize("steps", [0, 1])
+def test_the_progress_bar_shows_no_figure_that_is_not_there_yet(steps: int):
+    console = Console(file=io.StringIO(), width=150)
+    bar = ProgressBar(console)
+    bar.set_params({"epochs": 2, "steps": 4})
+    with bar.progress:
+        bar.on_train_begin()
+        for step in range(steps):
+            bar.on_train_batch_end(step, {"loss": 0.5, "accuracy": 0.75})
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "0/2" in shown
+    assert ("loss 0.5000  accuracy 0.7500" in shown) == bool(steps)
+    assert "nan" not in shown
+    assert "validation" not in shown

@@ -1,9 +1,7 @@
 import errno
-import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 
-import bentoml
 import pytest
 
 from models.card import LITERT_FILE
@@ -12,11 +10,12 @@ from training.store import (
     StoreError,
     problem_of_served,
     published_versions,
-    publishing,
     rollback,
     served_card,
     served_version,
 )
+
+MIDDLE = "digit-classifier:middle"
 
 
 @pytest.fixture
@@ -168,30 +167,14 @@ def test_an_empty_store_has_no_problem():
     assert problem_of_served() is None
 
 
-@pytest.mark.parametrize("how", BROKEN)
-def test_beside_what_cannot_be_served_a_version_can_be_published(three: Path, how: str):
-    break_served(three, how)
-    (three / "half").mkdir()
-    with publishing("newer"), bentoml.models.create("digit-classifier:newer"):
-        pass
-    assert served_version() == "newer"
-
-
-def test_what_names_a_half_written_version_is_named_again_after_a_publication_that_fails(three: Path):
-    (three / "half").mkdir()
-    serve(three, "half")
-    with pytest.raises(KeyboardInterrupt), publishing("newer"):
-        raise KeyboardInterrupt
-    assert served_version() == "half"
-
-
 def test_a_rollback_that_finds_the_disk_full_says_so_and_leaves_no_file(three: Path, monkeypatch: pytest.MonkeyPatch):
     def replace(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Path, "replace", replace)
     place = f"the model store at {three.parent}"
-    assert refusal_of("middle") == f"no space left on the disk ({place}); nothing was changed in the store."
+    assert refusal_of("middle") == f"no space left on the disk ({place}); what is served is unchanged."
+    assert served_version() == "newest"
     assert sorted(path.name for path in three.iterdir()) == ["a_oldest", "latest", "middle", "newest"]
 
 
@@ -203,86 +186,14 @@ def test_rollback_to_a_corrupt_version_is_refused_by_file_name(three: Path, tag:
     assert served_version() == "newest"
 
 
+def test_a_version_with_a_changed_file_is_listed_with_its_card_and_its_problem(three: Path):
+    (three / "middle" / LITERT_FILE).unlink()
+    problems = {entry.version: (entry.card is not None, entry.problem) for entry in published_versions()}
+    assert problems.pop("middle") == (True, f"{three / 'middle' / LITERT_FILE} is missing, but is in the card of {MIDDLE}.")
+    assert set(problems.values()) == {(True, None)}
+
+
 def test_rollback_to_a_half_written_version_is_refused(three: Path):
     (three / "middle" / "card.json").unlink()
     assert "it was not published whole" in refusal_of("middle")
     assert served_version() == "newest"
-
-
-def test_what_succeeds_is_not_undone(three: Path):
-    with publishing("newer"):
-        shutil.copytree(three / "newest", three / "newer")
-    assert served_version() == "newer"
-    assert (three / "newer").is_dir()
-
-
-def test_what_fails_is_undone_and_nothing_else(three: Path):
-    def publish_half() -> None:
-        (three / "half").mkdir()
-        serve(three, "")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt), publishing("half"):
-        publish_half()
-    assert served_version() == "newest"
-    assert sorted(path.name for path in three.iterdir()) == ["a_oldest", "latest", "middle", "newest"]
-
-
-# What copytree raises, an OSError without a number.
-DISK_FULL_IN_COPYTREE = shutil.Error(
-    [
-        ("/tmp/from/model.keras", "/store/to/model.keras", "[Errno 28] No space left on device: 'model.keras'"),
-        ("/tmp/from/card.json", "/store/to/card.json", "[Errno 28] No space left on device: 'card.json'"),
-    ]
-)
-
-
-@pytest.mark.parametrize(
-    ("error", "sentence"),
-    [
-        (DISK_FULL_IN_COPYTREE, "no space left on the disk ({place})"),
-        (OSError(errno.ENOSPC, "No space left on device"), "no space left on the disk ({place})"),
-        (OSError(errno.EDQUOT, "Disk quota exceeded"), "no space left on the disk ({place})"),
-        (
-            shutil.Error([("a", "b", "[Errno 5] Input/output error")]),
-            "{place} cannot be written to: [Errno 5] Input/output error",
-        ),
-        (PermissionError(13, "Permission denied", "/a"), "{place} cannot be written to: [Errno 13] Permission denied: '/a'"),
-    ],
-)
-def test_the_first_publication_that_fails_says_why_and_leaves_not_even_a_folder(
-    versions_folder: Path, error: OSError, sentence: str
-):
-    def publish_half() -> None:
-        (versions_folder / "half").mkdir(parents=True)
-        serve(versions_folder, "half")
-        raise error
-
-    with pytest.raises(StoreError) as refused, publishing("half"):
-        publish_half()
-    place = f"the model store at {versions_folder.parent}"
-    assert str(refused.value) == f"{sentence.format(place=place)}; nothing was changed in the store."
-    assert not versions_folder.exists()
-
-
-def test_what_another_run_publishes_or_rolls_back_meanwhile_is_not_undone(three: Path):
-    def publish_half_beside_another() -> None:
-        (three / "half").mkdir()
-        shutil.copytree(three / "newest", three / "theirs")
-        serve(three, "theirs")
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt), publishing("half"):
-        publish_half_beside_another()
-    assert served_version() == "theirs"
-    assert (three / "theirs").is_dir()
-    assert not (three / "half").exists()
-
-
-def test_a_latest_that_cannot_be_read_does_not_stop_the_next_publication(three: Path):
-    for unreadable in (b"", b"\xff\xfe"):
-        (three / "latest").write_bytes(unreadable)
-        assert served_version() is None
-        with publishing("middle"):
-            assert not (three / "latest").exists()
-        assert served_version() == "middle"

@@ -8,12 +8,66 @@ from pathlib import Path
 import httpx
 import pytest
 
+from service.errors import ApiError
+from service.http.auth import ApiKeyAuth
 from service.settings import Settings
 from tests.support.project import SEVEN
 from tests.support.serving import Server, serving
 
 KEYS = "first-key-0123456789", "second-key-987654321"
 BEHIND_THE_KEY = ["/", "/model", "/docs.json", "/schema.json", "/metrics", "/elsewhere"]
+
+
+HOW_TO = "send the header Authorization: Bearer <key>, with a key from whoever runs this service."
+
+
+def refusal(auth: ApiKeyAuth, authorization: str | None = None, path: str = "/predict") -> ApiError | None:
+    """Return what `auth` raises, or None where it lets the request pass."""
+    headers = [(b"host", b"x"), *([(b"authorization", authorization.encode())] if authorization is not None else [])]
+    try:
+        auth.check(path, [*headers, (b"accept", b"*/*")])
+    except ApiError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize("authorization", [f"Bearer {KEYS[0]}", f"Bearer {KEYS[1]}", f"bEARER   {KEYS[1]} "])
+def test_each_key_is_accepted_whatever_the_case_of_the_scheme_and_the_blanks(authorization: str) -> None:
+    assert refusal(ApiKeyAuth(KEYS, public_metrics=False), authorization) is None
+
+
+@pytest.mark.parametrize("authorization", [None, "", KEYS[0], f"Basic {KEYS[0]}", f"XX{KEYS[0]} {KEYS[0]}"])
+def test_a_request_without_a_bearer_key_is_told_that_it_has_none(authorization: str | None) -> None:
+    error = refusal(ApiKeyAuth(KEYS, public_metrics=False), authorization)
+    assert error
+    assert (error.status, error.reason, str(error)) == (401, "unauthenticated", f"the request has no key; {HOW_TO}")
+    assert error.headers == {"WWW-Authenticate": 'Bearer realm="digit-classifier"'}
+
+
+@pytest.mark.parametrize("key", ["", "wrong", KEYS[0][:-1], f"{KEYS[0]}x", f"{KEYS[0]} {KEYS[1]}", KEYS[0].upper()])
+def test_a_request_with_another_key_is_told_that_it_is_none_of_those(key: str) -> None:
+    error = refusal(ApiKeyAuth(KEYS, public_metrics=False), f"Bearer {key}")
+    assert error
+    assert error.status == 401
+    assert str(error).endswith(f"; {HOW_TO}")
+    assert "is not one of those" in str(error)
+
+
+@pytest.mark.parametrize("public_metrics", [False, True])
+@pytest.mark.parametrize("path", ["/livezx", "/livez/", "/readyz2", "/readyz/livez", "/metrics/", "/metricsx", "/LIVEZ", "/"])
+def test_a_path_that_only_begins_like_an_open_one_needs_a_key(path: str, public_metrics: bool) -> None:
+    assert refusal(ApiKeyAuth(KEYS, public_metrics), path=path)
+
+
+def test_probes_are_open_and_metrics_where_they_are_public() -> None:
+    for public_metrics in (False, True):
+        auth = ApiKeyAuth(KEYS, public_metrics)
+        is_open = {path: refusal(auth, path=path) is None for path in ("/livez", "/readyz", "/metrics", "/predict")}
+        assert is_open == {"/livez": True, "/readyz": True, "/metrics": public_metrics, "/predict": False}
+
+
+def test_without_keys_everything_is_open() -> None:
+    assert refusal(ApiKeyAuth((), public_metrics=False)) is None
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,15 @@ class Queue:
         self.batcher = Batcher(max_batch_images)
 
     async def submit(self, *numbers: int, seconds: float = SECONDS) -> Result:
-        async with self.admission.slot(len(numbers), seconds) as slot:
+        with self.admission.slot() as slot:
+            if not self.admission.has_room():
+                await slot.wait(len(numbers), seconds)
             slot.resize(len(numbers))
             return await self.batcher.submit(self.recorder.engine, images(*numbers), seconds, slot.release)
 
     async def submit_a_bad_body(self, expected_images: int) -> None:
-        async with self.admission.slot(expected_images, SECONDS):
+        with self.admission.slot() as slot:
+            await slot.wait(expected_images, SECONDS)
             raise ValueError("it is no image")
 
     async def fill(self) -> list[asyncio.Task[Result]]:
@@ -153,11 +156,12 @@ def test_no_more_are_admitted_than_there_is_room_for() -> None:
         admitted = []
 
         async def wait(number: int) -> None:
-            async with admission.slot(1, SECONDS):
+            with admission.slot() as slot:
+                await slot.wait(1, SECONDS)
                 admitted.append(number)
                 await asyncio.sleep(0.01)
 
-        async with admission.slot(2, SECONDS) as slot:
+        with admission.slot() as slot:
             slot.resize(2)
             tasks = [asyncio.create_task(wait(number)) for number in range(5)]
             await asyncio.sleep(0.01)
@@ -171,23 +175,11 @@ def test_no_more_are_admitted_than_there_is_room_for() -> None:
     run(scenario)
 
 
-def test_one_that_expects_nothing_yet_does_not_wait() -> None:
-    async def scenario() -> None:
-        admission = Admission(1, 10)
-        async with admission.slot(1, SECONDS) as full:
-            full.resize(1)
-            async with admission.slot(0, SECONDS) as slot:
-                slot.resize(9)
-        assert admission.queued_images == 0
-
-    run(scenario)
-
-
 @pytest.mark.parametrize("beyond", [0, 1])
 def test_the_queue_is_bounded_in_images(beyond: int) -> None:
     async def scenario() -> None:
         admission = Admission(10, 20)
-        async with admission.slot(0, SECONDS) as nine, admission.slot(0, SECONDS) as others:
+        with admission.slot() as nine, admission.slot() as others:
             nine.resize(9)
             if beyond:
                 with pytest.raises(QueueFullError):
@@ -202,7 +194,7 @@ def test_the_queue_is_bounded_in_images(beyond: int) -> None:
 def test_images_that_are_computed_give_their_room_back_once() -> None:
     async def scenario() -> None:
         admission = Admission(10, 20)
-        async with admission.slot(0, SECONDS) as slot:
+        with admission.slot() as slot:
             slot.resize(10)
             slot.release(4)
             assert admission.queued_images == 6

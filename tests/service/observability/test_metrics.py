@@ -13,12 +13,43 @@ import numpy as np
 import pytest
 
 from tests.support.metrics import Series, scrape, value
+from tests.support.refused import refused_start
 from tests.support.serving import Server, serving
 from training.data import Mnist
 
 
 def send(server: Server, images: np.ndarray) -> dict[str, list]:
     return server.predict(json.dumps({"images": images.tolist()}).encode()).json()
+
+
+def confidences(series: Series) -> dict[float, float]:
+    """Return how many images were answered with a confidence of at most each bound."""
+    name = "digit_classifier_prediction_confidence_bucket"
+    return {float(dict(labels)["le"]): count for (each, labels), count in series.items() if each == name}
+
+
+def expected_confidences(confidence: np.ndarray) -> dict[float, float]:
+    bounds = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0, np.inf)
+    return {bound: (confidence <= bound).sum() for bound in bounds}
+
+
+def test_digits_and_confidences_are_counted_as_they_were_answered(server: Server, mnist: Mnist) -> None:
+    before = scrape(server)
+    answers = [send(server, mnist.test.images[start:stop]) for start, stop in ((0, 1), (1, 2), (2, 300))]
+    after = scrape(server)
+    digits = np.concatenate([answer["digits"] for answer in answers])
+    probabilities = np.concatenate([answer["probabilities"] for answer in answers]).astype(np.float32)
+    confidence = probabilities[np.arange(len(digits)), digits]
+    counted = {
+        digit: value(after, "predictions_total", digit=digit) - value(before, "predictions_total", digit=digit)
+        for digit in "0123456789"
+    }
+    assert counted == {str(digit): count for digit, count in enumerate(np.bincount(digits, minlength=10))}
+    more = {bound: count - confidences(before)[bound] for bound, count in confidences(after).items()}
+    assert more == expected_confidences(confidence)
+    total = value(after, "prediction_confidence_sum") - value(before, "prediction_confidence_sum")
+    assert total == pytest.approx(confidence.sum(), rel=1e-5)
+    assert value(after, "images_total") - value(before, "images_total") == 300
 
 
 @pytest.mark.slow
@@ -41,11 +72,28 @@ def test_two_workers_are_counted_as_one_service(home: Path, mnist: Mnist) -> Non
     assert 0 < value(series, "batch_size_images_count") <= 200  # requests of one moment shared a batch
     assert value(series, "rejected_total", reason="malformed") == 20
     for digit, count in enumerate(np.bincount(digits, minlength=10)):
-        assert value(series, "answers_total", digit=str(digit)) == count
-    for tenth, count in enumerate(np.bincount((np.float32(confidence) * 10).astype(int).clip(max=9), minlength=10)):
-        assert value(series, "answers_by_confidence_total", tenth=f"{tenth / 10:.1f}") == count
+        assert value(series, "predictions_total", digit=str(digit)) == count
+    assert confidences(series) == expected_confidences(confidence)
     (info,) = [labels for name, labels in series if name == "digit_classifier_model_info"]
     assert dict(info) | {"version": ""} == {"version": "", "recipe": "baseline", "runtime": "litert", "device": "cpu"}
+
+
+def test_a_second_service_on_the_same_home_leaves_the_first_ones_metrics_alone(home: Path, digit: np.ndarray) -> None:
+    with serving(home) as first:
+        for _ in range(3):
+            send(first, digit[None])
+        with serving(home) as second:
+            send(second, digit[None])
+            assert [value(scrape(server), "images_total") for server in (first, second)] == [3, 1]
+        assert value(scrape(first), "images_total") == 3
+
+
+def test_a_second_service_that_cannot_start_leaves_the_first_ones_metrics_alone(home: Path, digit: np.ndarray) -> None:
+    with serving(home) as first:
+        send(first, digit[None])
+        refused_start(home, DEVICE="gpu")
+        send(first, digit[None])
+        assert value(scrape(first), "images_total") == 2
 
 
 KEY = "a-key-of-26-characters-max"

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from tests.support.training import run_training
-from training.gates import print_gates
+from training.logic_gates import print_gates
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from training import interruption
+from training import signals
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -12,7 +12,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @pytest.fixture(autouse=True)
 def _listening() -> Iterator[None]:
     before = {number: signal.signal(number, signal.default_int_handler) for number in SIGNALS}
-    interruption.listen()
+    signals.listen()
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -20,10 +20,8 @@ def _listening() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_interrupts(number: signal.Signals):
-    assert not interruption.has_come()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(number)
-    assert interruption.has_come()
 
 
 def test_more_signals_are_the_same_request():
@@ -36,24 +34,33 @@ def test_more_signals_are_the_same_request():
 def test_where_the_first_was_lost_a_later_signal_counts_anew(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
-    monkeypatch.setattr(interruption, "_SECONDS_OF_ONE_REQUEST", 0.01)
+    monkeypatch.setattr(signals, "_SECONDS_OF_ONE_REQUEST", 0.01)
     time.sleep(0.02)
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
 
 
-def test_what_is_held_back_is_noted():
-    interruption.hold_back()
-    signal.raise_signal(signal.SIGTERM)
-    assert interruption.has_come()
+@pytest.mark.parametrize("number", SIGNALS)
+def test_a_deferred_signal_interrupts_nothing(number: signal.Signals):
+    signals.defer()
+    signal.raise_signal(number)
+
+
+def test_a_run_that_listens_anew_can_be_interrupted_again():
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    signals.defer()
+    signals.listen()
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
 
 
 def test_what_is_ignored_when_the_run_starts_stays_ignored():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
-    interruption.listen()
+    signals.listen()
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
 
 def test_at_the_end_all_are_ignored():
-    interruption.ignore()
+    signals.ignore()
     assert {signal.getsignal(number) for number in SIGNALS} == {signal.SIG_IGN}

@@ -1,0 +1,110 @@
+"""`make mutants`: changes one small thing at a time in the modules that decide, and looks whether their own tests notice."""
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+WORK = ROOT / ".mutants"
+MUTMUT = Path(sys.executable).parent / "mutmut"
+AIM = 0.9
+
+# Each module, and the tests that mirror it; those marked slow are left out. mutmut leaves alone what stands outside of
+# functions, and functions with a decorator.
+TESTS = {
+    "models/digits.py": ["tests/models/test_digits.py"],
+    "models/card.py": ["tests/models/test_card.py"],
+    "training/data.py": ["tests/training/test_data.py"],
+    "training/evaluate.py": ["tests/training/test_evaluate.py"],
+    "training/publish.py": ["tests/training/test_publish.py"],
+    "training/store.py": ["tests/training/test_store.py"],
+    "service/errors.py": ["tests/service/test_errors.py"],
+    "service/inference/admission.py": ["tests/service/inference/test_admission.py"],
+    "service/inference/batcher.py": [
+        "tests/service/inference/test_batcher.py",
+        "tests/service/inference/test_batcher_isolation.py",
+    ],
+    "service/inference/model_repository.py": ["tests/service/inference/test_model_repository.py"],
+    "service/protocols/accept.py": ["tests/service/protocols/test_accept.py"],
+    "service/protocols/json_fast.py": ["tests/service/protocols/test_json_fast.py"],
+    "service/protocols/json_strict.py": ["tests/service/protocols/test_json_fast.py"],
+    "service/protocols/media_types.py": ["tests/service/protocols/test_media_types.py"],
+    "service/http/auth.py": ["tests/service/http/test_auth.py"],
+    "service/http/request_body.py": ["tests/service/http/test_request_body.py"],
+}
+
+CONFIGURATION = """[mutmut]
+source_paths={module}
+also_copy=
+    models
+    training
+    service
+    data
+    examples
+pytest_add_cli_args_test_selection=
+    {tests}
+# The main process stays free of TensorFlow's threads, which a fork would not take along.
+process_isolation=forkserver
+use_git_change_detection=false
+"""
+
+
+def published_home() -> Path:
+    """Return a store with the published baseline, made once: each mutant's tests would train it again."""
+    home = WORK / "home"
+    if not home.exists():
+        environment = os.environ | {"BENTOML_HOME": str(home)}
+        subprocess.run([sys.executable, "-m", "training", "--quiet"], cwd=ROOT, env=environment, check=True)
+    return home
+
+
+def folder_for(module: str, tests: list[str]) -> Path:
+    """Return a folder of its own with the project in it, for mutmut to copy and change."""
+    folder = WORK / module.removesuffix(".py").replace("/", ".")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in ("models", "training", "service", "tests", "data", "examples", "pyproject.toml"):
+        (folder / name).symlink_to(ROOT / name)
+    (folder / "setup.cfg").write_text(CONFIGURATION.format(module=module, tests="\n    ".join(tests)))
+    return folder
+
+
+def run_mutmut(folder: Path, *arguments: str) -> str:
+    environment = os.environ | {"PUBLISHED_HOME": str(published_home())}
+    finished = subprocess.run([MUTMUT, *arguments], cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if finished.returncode:
+        sys.exit(f"mutmut {' '.join(arguments)} in {folder}:\n{finished.stdout[-4000:]}\n{finished.stderr[-4000:]}")
+    return finished.stdout
+
+
+def caught_share(module: str) -> float:
+    """Run the mutants of `module`, print those that survive, and return the share of those that are caught."""
+    folder = folder_for(module, TESTS[module])
+    run_mutmut(folder, "run", "--max-children", "1")
+    outcomes = dict(re.findall(r"^\s+(\S+): (.+)$", run_mutmut(folder, "results", "--all", "true"), re.MULTILINE))
+    for name, outcome in outcomes.items():
+        if outcome not in ("killed", "timeout"):
+            print(run_mutmut(folder, "show", name))
+    counts = Counter(outcomes.values())
+    caught = (counts["killed"] + counts["timeout"]) / len(outcomes)
+    print(f"{module}: {caught:.1%} of {len(outcomes)} caught; {dict(counts)}", flush=True)
+    return caught
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"one or more of {', '.join(TESTS)}; all by default")
+    modules = parser.parse_args().modules or list(TESTS)
+    if unknown := set(modules) - TESTS.keys():
+        parser.error(f"{', '.join(unknown)} is not in the table; choose from {', '.join(TESTS)}")
+    if min([caught_share(module) for module in modules]) < AIM:
+        sys.exit(f"less than {AIM:.0%} were caught")
+
+
+if __name__ == "__main__":
+    main()

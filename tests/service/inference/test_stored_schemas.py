@@ -1,0 +1,23 @@
+import json
+import shutil
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+from models.card import CARD_FILE, GOLDEN_FILE
+from models.digits import MODEL_NAME
+from tests.support.serving import serving
+from tests.support.store import SCHEMA_1
+
+
+def test_a_version_from_before_cards_had_a_schema_version_is_served(tmp_path: Path) -> None:
+    versions = Path(shutil.copytree(SCHEMA_1.parent, tmp_path / "home" / "models" / MODEL_NAME))
+    folder = versions / SCHEMA_1.name
+    with np.load(folder / GOLDEN_FILE) as golden, serving(tmp_path / "home") as server:
+        answer = server.predict(json.dumps({"images": golden["images"].tolist()}).encode()).json()
+        assert answer["model"] == f"{MODEL_NAME}:{folder.name}"
+        np.testing.assert_allclose(answer["probabilities"], golden["probabilities"], rtol=0, atol=3e-6)
+        card = httpx.get(f"{server.url}/model").json()
+    assert (card["schema_version"], card["capabilities"]) == (2, ["evidence"])
+    assert "schema_version" not in json.loads((folder / CARD_FILE).read_text())

@@ -1,0 +1,48 @@
+"""Ctrl-C, SIGTERM and a closed terminal end the run with KeyboardInterrupt, until it is too late for that."""
+
+# Little is imported here, since until it is, Ctrl-C ends the run with a traceback.
+import math
+import signal
+import time
+from collections.abc import Callable
+from types import FrameType
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# A second Ctrl-C soon after the first would interrupt the cleaning up. A later one counts again, since Python drops an
+# exception that is raised in a destructor.
+_SECONDS_OF_ONE_REQUEST = 5.0
+
+
+class _Requests:
+    last_at = -math.inf
+    deferred = False
+
+
+def listen() -> None:
+    """From now on, let a signal raise KeyboardInterrupt."""
+    _Requests.last_at, _Requests.deferred = -math.inf, False
+    _handle(_on_signal)
+
+
+def defer() -> None:
+    """From now on, let no signal interrupt the run: what it was asked for is as good as done."""
+    _Requests.deferred = True
+
+
+def ignore() -> None:
+    """From now on, ignore signals, which Python would hand back to the system as it shuts down."""
+    _handle(signal.SIG_IGN)
+
+
+def _on_signal(number: int, frame: FrameType | None) -> None:
+    now = time.monotonic()
+    if not _Requests.deferred and now - _Requests.last_at > _SECONDS_OF_ONE_REQUEST:
+        _Requests.last_at = now
+        raise KeyboardInterrupt
+
+
+def _handle(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a shell's background want it
+            signal.signal(number, handler)
