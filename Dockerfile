@@ -21,12 +21,14 @@ WORKDIR /app
 
 
 FROM runtime AS service
+# The default, 127.0.0.1, would be reached by nobody outside the container.
+ENV BENTOML_HOST=0.0.0.0
 EXPOSE 3000
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=2 \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:3000/readyz', timeout=2)"]
 # A proxy must close an idle connection before the service does, or it may send into one that is closing. BENTOML_CONTAINERIZED
 # is not set: with it a worker that dies is not started again.
-CMD ["bentoml", "serve", "service.service:DigitClassifier", "--host", "0.0.0.0", "--port", "3000", "--timeout-graceful-shutdown", "15", \
+CMD ["bentoml", "serve", "service.service:DigitClassifier", "--port", "3000", "--timeout-graceful-shutdown", "15", \
      "--timeout-keep-alive", "60"]
 
 

@@ -26,7 +26,7 @@ $(INSTALLED): requirements/dev.txt
 	@touch $@
 
 serve: setup ## train and publish a model if the store has none, then serve it on PORT (3000)
-	@$(BIN)/python -c 'import socket, sys; s = socket.socket(); s.settimeout(1); sys.exit(s.connect_ex(("127.0.0.1", $(PORT))) == 0 and "Port $(PORT) is taken: stop what listens there, or choose another: make serve PORT=3001")'
+	@$(BIN)/python -m service.process.listening "$(PORT)"
 	@$(BIN)/python -m training --if-none
 	@$(BIN)/bentoml serve --port $(PORT)
 

@@ -15,6 +15,7 @@ from service.inference.model_repository import ModelLoadError, ModelRepository, 
 from service.inference.predictor import Predictor
 from service.observability.logs import configure_logs
 from service.observability.shared_rows import share_rows
+from service.process.listening import DEFAULT_HOST, AddressError, check_chosen_address
 from service.process.memory import freeze_start_up_heap, keep_freed_memory, limit_arenas
 from service.process.open_files import raise_open_files_limit
 from service.process.shutdown import Shutdown
@@ -39,6 +40,7 @@ SHUTDOWN = Shutdown(SETTINGS.drain_seconds)
 
 @bentoml.service(
     name="digit-classifier",
+    http={"host": DEFAULT_HOST},  # pyright: ignore[reportArgumentType]: annotated with a type that it is parsed into
     workers=SETTINGS.workers,
     # BentoML's limit covers receiving and answering and is only a backstop for ours, which have sentences.
     traffic={"timeout": 2 * SETTINGS.request_timeout_seconds + 1},
@@ -74,7 +76,8 @@ class DigitClassifier:
             find_version(SETTINGS.model)
             if SETTINGS.device == "gpu":
                 require_gpu()
-        except (ModelLoadError, NoGpuError) as error:
+            check_chosen_address()
+        except (ModelLoadError, NoGpuError, AddressError) as error:
             raise BentoMLConfigException(str(error)) from None
 
     # Declared without a shape, because BentoML's client then takes nested lists and arrays alike. Over HTTP the app

@@ -5,6 +5,8 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
+from service.process.listening import log_address
+
 # One turn's worth: after so many, those who are here already are answered first.
 _MAX_IN_A_TURN = 128
 
@@ -28,7 +30,10 @@ def accept_all_pending(loop: asyncio.AbstractEventLoop) -> None:
         bounded = _with_bounded_heads(factory)
         server = await create_server(bounded, *args, **options)
         listening = options.get("sock")
-        return _Listening(loop, server, listening, bounded, options.get("ssl")) if listening else server
+        if listening is None:
+            return server
+        log_address(listening, is_encrypted=options.get("ssl") is not None)
+        return _Listening(loop, server, listening, bounded, options.get("ssl"))
 
     loop.create_server = create_and_accept  # pyright: ignore[reportAttributeAccessIssue]: its overloads, passed on
 

@@ -40,6 +40,7 @@ class RequestCycle:
         self._is_read = False
         self._is_last = offers_another_protocol(scope)
         self._is_closing = False
+        metrics.REQUESTS_IN_FLIGHT.add(1)
 
     async def receive(self) -> Message:
         message = await self._receive()
@@ -64,6 +65,7 @@ class RequestCycle:
         """Count the request, if that has not been done yet."""
         if not self._is_counted:
             self._is_counted = True
+            metrics.REQUESTS_IN_FLIGHT.add(-1)
             # Where nothing was sent, BentoML's timeout has cancelled this and answers 504 itself.
             metrics.count_request(self._route, self.status or 504, time.perf_counter() - self._started)
 

@@ -5,6 +5,8 @@ import contextlib
 from collections import deque
 from typing import Any, Self
 
+from service.observability import metrics
+
 
 class QueueFullError(Exception):
     """More images would wait for the engine than may."""
@@ -65,6 +67,7 @@ class Admission:
                 slot.turn.set_result(None)
                 slot.images = slot.expected_images
                 self.queued_images += slot.images
+        metrics.IMAGES_QUEUED.set(self.queued_images)
 
 
 class Slot:

@@ -9,13 +9,13 @@ from opentelemetry import trace
 _PLAIN = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-# What uvicorn says of bytes that are not HTTP, of offers to speak another protocol, and of connections that we cut:
-# anyone could fill a disk with these.
-_STRANGERS_DOING = ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket", "ASGI callable returned without")
+# uvicorn logs a line for bytes that are not HTTP, for offers of another protocol, and for connections that we close early.
+# Any client could fill a disk with these.
+_CAUSED_BY_CLIENTS = ("Invalid HTTP request", "Unsupported upgrade", "No supported WebSocket", "ASGI callable returned without")
 
 
-def _is_not_a_strangers_doing(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith(_STRANGERS_DOING)
+def _is_not_caused_by_a_client(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith(_CAUSED_BY_CLIENTS)
 
 
 class TraceIds(logging.Filter):
@@ -60,9 +60,9 @@ def configure_logs() -> None:
             "root": {"level": "INFO", "handlers": ["out"]},
         }
     )
-    logging.getLogger("uvicorn.error").addFilter(_is_not_a_strangers_doing)
-    # Both say at INFO what BentoML says again.
-    for chatty in ("uvicorn.error", "circus", "httpx"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-    # A line for each form that a stranger sends broken.
+    logging.getLogger("uvicorn.error").addFilter(_is_not_caused_by_a_client)
+    # At INFO they repeat what we log ourselves; "bentoml.serve" names localhost where it listens on all addresses.
+    for name in ("uvicorn.error", "circus", "httpx", "bentoml.serve"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    # It logs a line for each malformed form.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)

@@ -29,6 +29,7 @@ DURATION = TABLE.add(Histogram("request_duration_seconds", "From a request's hea
 REQUESTS_IN_FLIGHT = TABLE.add(Gauge("requests_in_flight", "Requests that are not answered yet."))
 REJECTED = TABLE.add(Counter("rejected", "Requests answered with an error, by reason.", reason=REASONS))
 FAILED_HANDSHAKES = TABLE.add(Counter("failed_handshakes", "Connections that ended in the TLS handshake."))
+UNREAD_ANSWERS = TABLE.add(Counter("unread_answers", "Connections cut off because the client did not read its answer."))
 BODY_BYTES_PENDING = TABLE.add(Gauge("body_bytes_pending", "Bytes of bodies that are being read, computed or sent."))
 # Sums, as Triton has them: a histogram for each stage would double what counting costs.
 STAGE_SECONDS = TABLE.add(
@@ -73,6 +74,11 @@ def count_rejected(reason: Reason) -> None:
 def count_failed_handshake() -> None:
     """Count one connection that never came to a request."""
     FAILED_HANDSHAKES.add(1)
+
+
+def count_unread_answer() -> None:
+    """Count one connection that was cut off because its client did not read."""
+    UNREAD_ANSWERS.add(1)
 
 
 def count_stages(seconds: Iterable[float]) -> None:

@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from models.digits import MODEL_NAME
@@ -31,6 +33,27 @@ def test_a_gpu_that_is_not_there_stops_the_start_with_advice(home: Path) -> None
 
 def test_a_setting_that_cannot_be_used_is_named(home: Path) -> None:
     assert "DEVICE=tpu: Input should be 'auto', 'cpu' or 'gpu'" in refused_start(home, DEVICE="tpu")
+
+
+def test_a_port_that_is_taken_or_none_is_said_in_a_sentence(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert f"Port {port} is taken: stop what listens there, or choose another" in refused_start(home, port)
+    assert "'80000' is not a port: a number from 0 to 65535 is expected" in refused_start(home, 80000)
+    assert "Port 3000 of 198.51.100.1: Cannot assign requested address" in refused_start(
+        home, 3000, BENTOML_HOST="198.51.100.1"
+    )
+
+
+@pytest.mark.parametrize("host", ["", "127.0.0.2"])
+def test_it_listens_on_this_machine_alone_unless_told_otherwise_and_logs_where(home: Path, host: str) -> None:
+    with serving(home, BENTOML_HOST=host, HOST="127.0.0.3") as server:  # shells export HOST
+        (worker,) = server.workers()
+        connections = psutil.Process(worker).net_connections("tcp")
+    assert {each.laddr for each in connections if each.status == psutil.CONN_LISTEN} == {server.address}
+    assert server.address[0] == (host or "127.0.0.1")
+    said = [line["message"] for line in map(json.loads, server.log.read_text().splitlines())]
+    assert [line for line in said if "http://" in line] == [f"listening on {server.url}"]
 
 
 @pytest.mark.parametrize("broken", ["model.tflite", "golden.npz", "card.json"])
@@ -172,6 +195,8 @@ def test_bentoml_build_makes_a_bento_that_bentoml_serve_runs(home: Path, tmp_pat
     )
     tag = built.stdout.strip().removeprefix("__tag__:")
     bento = home / "bentos" / tag.replace(":", "/")
+    # Its image would be reached by nobody otherwise.
+    assert "BENTOML_HOST=0.0.0.0" in (bento / "env/docker/Dockerfile").read_text()
     packed = {path.relative_to(bento / "src").as_posix() for path in (bento / "src").rglob("*.py")}
     assert "service/service.py" in packed
     assert not {path for path in packed if path.startswith(("training/", "tests/"))}

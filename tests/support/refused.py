@@ -8,10 +8,11 @@ from pathlib import Path
 from tests.support.serving import ROOT, free_port
 
 
-def refused_start(home: Path, **settings: str) -> str:
+def refused_start(home: Path, port: int | None = None, **settings: str) -> str:
     """Run `bentoml serve`, which is to fail before it serves, and return what it printed."""
+    port = free_port() if port is None else port
     finished = subprocess.run(
-        [Path(sys.executable).parent / "bentoml", "serve", "--port", str(free_port())],
+        [Path(sys.executable).parent / "bentoml", "serve", "--port", str(port)],
         cwd=ROOT,
         env=os.environ | {"BENTOML_HOME": str(home)} | settings,
         capture_output=True,

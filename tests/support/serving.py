@@ -87,14 +87,14 @@ def serving(home: Path, bento: str = ".", cwd: Path = ROOT, port: int | None = N
     port, log = port or free_port(), home / "serve.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [Path(sys.executable).parent / "bentoml", "serve", bento, "--port", str(port), "--host", "127.0.0.1"],
+            [Path(sys.executable).parent / "bentoml", "serve", bento, "--port", str(port)],
             cwd=cwd,
             env=os.environ | {"BENTOML_HOME": str(home)} | settings,
             stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    server = Server(f"http://127.0.0.1:{port}", process, log)
+    server = Server(f"http://{settings.get('BENTOML_HOST') or '127.0.0.1'}:{port}", process, log)
     try:
         _wait_until_ready(server)
         yield server

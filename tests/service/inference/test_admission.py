@@ -1,11 +1,13 @@
 """Who waits before the queue, who goes next, and that nobody's room is lost."""
 
 import asyncio
+import re
 
 import pytest
 
 from service.inference.admission import Admission, DeadlineError, QueueFullError
 from service.inference.batcher import Batcher, Result
+from service.observability import metrics
 from tests.support.engines import SECONDS, Recorder, images, numbers_of, run
 
 
@@ -54,6 +56,23 @@ def test_while_a_whole_batch_waits_the_next_bodies_wait_unparsed_and_go_on_in_or
 
     run(scenario)
     assert queue.recorder.batches == [[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]]
+
+
+def test_the_gauge_says_how_many_images_wait() -> None:
+    metrics.start(())
+    queue = Queue(2, 4)
+
+    def waiting() -> str:
+        return re.findall(rb"^digit_classifier_images_queued (.*)", metrics.exposition(), re.MULTILINE)[0].decode()
+
+    async def scenario() -> None:
+        tasks = await queue.fill()
+        assert waiting() == "2.0"
+        queue.recorder.may_go_on.set()
+        await asyncio.gather(*tasks)
+        assert waiting() == "0.0"
+
+    run(scenario)
 
 
 def test_one_that_was_admitted_and_submits_nothing_makes_room_for_the_next() -> None:

@@ -1,7 +1,10 @@
 """What `/metrics` says, against what was asked."""
 
+import contextlib
 import json
+import os
 import random
+import signal
 import string
 import time
 from collections import Counter
@@ -12,9 +15,12 @@ import httpx
 import numpy as np
 import pytest
 
+from service.protocols.media_types import BYTES
 from tests.support.metrics import Series, scrape, value
+from tests.support.raw_http import post, request_headers
 from tests.support.refused import refused_start
 from tests.support.serving import Server, serving
+from tests.support.waiting import starts, until
 from training.data import Mnist
 
 
@@ -91,9 +97,38 @@ def test_a_second_service_on_the_same_home_leaves_the_first_ones_metrics_alone(h
 def test_a_second_service_that_cannot_start_leaves_the_first_ones_metrics_alone(home: Path, digit: np.ndarray) -> None:
     with serving(home) as first:
         send(first, digit[None])
+        refused_start(home, port=first.address[1])
         refused_start(home, DEVICE="gpu")
         send(first, digit[None])
         assert value(scrape(first), "images_total") == 2
+
+
+def test_a_request_is_in_flight_until_it_is_answered(server: Server) -> None:
+    request = post(bytes(784), BYTES)
+    with server.connect(10) as connection:
+        connection.sendall(request[:-1])
+        until(lambda: value(scrape(server), "requests_in_flight") == 2)  # the other one is the scrape itself
+        connection.sendall(request[-1:])
+        assert connection.recv(100).startswith(b"HTTP/1.1 200")
+        until(lambda: value(scrape(server), "requests_in_flight") == 1)
+
+
+@pytest.mark.slow
+def test_what_a_killed_worker_said_of_itself_goes_and_what_it_counted_stays(home: Path, digit: np.ndarray) -> None:
+    half = request_headers(content_length=784, content_type=BYTES)
+    with serving(home, WORKERS="2", REQUEST_TIMEOUT_SECONDS="60") as server, contextlib.ExitStack() as stack:
+        until(lambda: starts(server) == 2)
+        for _ in range(20):  # some to each of the two
+            send(server, digit[None])
+            stack.enter_context(server.connect(10)).sendall(half)
+        until(lambda: value(scrape(server), "requests_in_flight") == 21)
+        os.kill(server.workers()[0], signal.SIGKILL)
+        until(lambda: value(scrape(server), "requests_in_flight") < 21)
+        series = scrape(server)
+        assert value(series, "requests_in_flight") > 1
+        assert value(series, "images_total") == 20
+        until(lambda: starts(server) == 3)
+        assert value(scrape(server), "images_total") == 20
 
 
 KEY = "a-key-of-26-characters-max"
