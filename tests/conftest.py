@@ -56,7 +56,7 @@ def versions_folder(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def published_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a BENTOML_HOME in which the command line has published the baseline, seed 0. Not to be changed."""
-    if made_before := os.environ.get("PUBLISHED_HOME"):
+    if made_before := os.environ.get("MUTANTS_HOME"):
         return Path(made_before)
     home = tmp_path_factory.mktemp("home")
     finished = run_training(home, "--quiet")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import pytest
 
 from service.protocols.media_types import JSON
 from tests.support.project import ROOT
@@ -84,6 +85,8 @@ def free_port() -> int:
 @contextlib.contextmanager
 def serving(home: Path, bento: str = ".", cwd: Path = ROOT, port: int | None = None, **settings: str) -> Iterator[Server]:
     """Run `bentoml serve` with `settings` in its environment until the block ends."""
+    if "MUTANTS_HOME" in os.environ:
+        pytest.skip("a service starts too slowly to be started for every mutant")
     port, log = port or free_port(), home / "serve.log"
     with log.open("wb") as out:
         process = subprocess.Popen(

@@ -22,6 +22,7 @@ def drawn(split: Split, *sizes: int) -> list[int]:
     for size in sizes:
         images, labels = split.next_batch(size)
         assert images.shape == (size, 784)
+        assert (images.dtype, labels.dtype) == (np.uint8, np.float32)
         assert np.array_equal(labels.argmax(axis=1), images[:, 0] % 10)
         places += images[:, 0].tolist()
     return places
