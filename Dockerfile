@@ -27,7 +27,7 @@ EXPOSE 3000
 HEALTHCHECK --interval=5s --timeout=3s --start-period=60s --retries=2 \
   CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:3000/readyz', timeout=2)"]
 # A proxy must close an idle connection before the service does, or it may send into one that is closing. BENTOML_CONTAINERIZED
-# is not set: with it a worker that dies is not started again.
+# is not set: with it BentoML does not restart a worker that dies.
 CMD ["bentoml", "serve", "service.service:DigitClassifier", "--port", "3000", "--timeout-graceful-shutdown", "15", \
      "--timeout-keep-alive", "60"]
 
@@ -57,7 +57,7 @@ COPY data data
 COPY models models
 COPY training training
 USER 10001:10001
-# A job, not a service: nothing in it could be asked whether it is well.
+# A job, not a service: it answers no requests.
 HEALTHCHECK NONE
 ENTRYPOINT ["python", "-m", "training"]
 ARG REVISION=unknown

@@ -1,4 +1,4 @@
-# The front door. `make` alone lists what there is.
+# `make` alone lists the targets.
 .DEFAULT_GOAL := help
 .PHONY: help setup serve train test slow browser containers image up check bench mutants audit sbom lock
 

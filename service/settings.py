@@ -11,7 +11,7 @@ from models.engine import Device
 
 _MIN_KEY_CHARACTERS = 16
 
-# Settings under the names that they had until 0.1. Ignored in silence, each would change what the service does.
+# The names that settings had in 0.1. To ignore one silently would change what the service does.
 RENAMED = MappingProxyType(
     {
         "REQUEST_SECONDS": "REQUEST_TIMEOUT_SECONDS",
@@ -35,44 +35,50 @@ class Settings(BaseModel):
 
     device: Device = Field(default="auto", description="auto: a GPU if TensorFlow can use one, else the CPU")
     model: str = Field(default=f"{MODEL_NAME}:latest", description="tag of the version to serve")
-    model_poll_seconds: float = Field(default=5, ge=0, description="seconds between two looks for a new version; 0: never")
+    model_poll_seconds: float = Field(default=5, ge=0, description="seconds between two checks for a new version; 0: never")
     workers: int = Field(default=1, ge=1, description="processes of the service")
     max_images: int = Field(default=1024, ge=1, description="images in one request")
     max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="bytes in the body of one request")
     max_batch_images: int = Field(default=1024, ge=1, description="images in one call of the engine")
     max_queued_images: int = Field(default=8192, ge=1, description="images waiting for the engine; at least MAX_IMAGES")
     max_pending_body_bytes: int = Field(
-        default=32 * 2**20, ge=1, description="bytes of large bodies in hand, and again of small ones; at least MAX_BODY_BYTES"
+        default=32 * 2**20,
+        ge=1,
+        description="bytes of pending bodies over 64 KiB, and as much again of smaller ones; at least MAX_BODY_BYTES",
     )
     decode_queue_timeout_seconds: float = Field(
-        default=1, gt=0, description="seconds that pictures may wait to be read before new ones are refused"
+        default=1, gt=0, description="seconds that a picture may wait to be decoded before new ones get 429"
     )
     request_timeout_seconds: float = Field(
-        default=10, gt=0, description="seconds from the complete body to the answer; and for the body to be complete"
+        default=10,
+        gt=0,
+        description="seconds for a body to be complete, from there to the answer, and for the client to read it",
     )
-    drain_seconds: float = Field(default=0, ge=0, description="seconds of not being ready before SIGTERM stops a worker")
+    drain_seconds: float = Field(
+        default=0, ge=0, description="seconds between SIGTERM and the stop, in which a worker is not ready"
+    )
     access_log: bool = Field(default=False, description="log a line for each request")
     tracing: bool = Field(default=False, description="trace requests with OpenTelemetry")
     api_keys: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
-        default=(), repr=False, description="keys, separated by commas, one of which a request must bring"
+        default=(), repr=False, description="keys, separated by commas, one of which a request must have"
     )
     public_metrics: bool = Field(default=False, description="answer /metrics without a key")
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
-        default=(), description="origins, separated by commas, whose pages may call the service; * for any"
+        default=(), description="origins, separated by commas, whose web pages may call the service; * for any"
     )
 
     @field_validator("model")
     @classmethod
     def _is_a_tag_of_ours(cls, tag: str) -> str:
         if not tag.startswith(f"{MODEL_NAME}:") or tag == f"{MODEL_NAME}:":
-            raise ValueError(f"a tag like {MODEL_NAME}:latest is expected")
+            raise ValueError(f"a tag such as {MODEL_NAME}:latest is expected")
         return tag
 
     @field_validator("api_keys")
     @classmethod
     def _are_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
         if any(len(key) < _MIN_KEY_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key for key in keys):
-            raise ValueError(f"each key has at least {_MIN_KEY_CHARACTERS} characters of ASCII without blanks")
+            raise ValueError(f"each key needs at least {_MIN_KEY_CHARACTERS} ASCII characters and no spaces")
         return keys
 
     @model_validator(mode="after")
@@ -100,7 +106,7 @@ class Settings(BaseModel):
         except ValidationError as error:
             first = error.errors()[0]
             name = str(first["loc"][0]) if first["loc"] else ""
-            # A key that is mistyped is not to be read in a log.
+            # A mistyped key must not appear in a log.
             value = "…" if name == "api_keys" else first["input"]
             which = f"{name.upper()}={value}: " if name else ""
             raise ValueError(f"{which}{first['msg'].removeprefix('Value error, ')}.") from None

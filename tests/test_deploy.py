@@ -121,8 +121,8 @@ def test_a_service_is_pinned_limited_confined_and_has_its_logs_rotated(name: str
     assert all(":-127.0.0.1:" in port for port in service.get("ports", []))
 
 
-def test_the_front_door_has_the_services_limit_and_its_time() -> None:
+def test_the_proxy_has_the_services_limit_and_alone_is_published() -> None:
     proxy, service = (SERVICES[name] for name in ("proxy", "service"))
     assert proxy["environment"]["MAX_BODY_BYTES"] == service["environment"]["MAX_BODY_BYTES"]
-    assert proxy["ports"] == ["${FRONT_DOOR:-127.0.0.1:3000}:3000"]
+    assert proxy["ports"] == ["${PROXY_ADDRESS:-127.0.0.1:3000}:3000"]
     assert "ports" not in service

@@ -120,7 +120,9 @@ def _folder(version: LoadedModel) -> Path:
 @lru_cache(maxsize=2)
 def weights_document(version: LoadedModel) -> bytes:
     """Return the JSON of weights (784, 10), for pixels scaled to 0-1, and biases (10,)."""
-    document = {"model": version.tag, "weights": version.weights, "biases": version.biases}
+    if version.linear is None:
+        raise ApiError(404, "not_found", f"{version.tag} is not linear: it has no weight for each pixel and digit.")
+    document = {"model": version.tag, "weights": version.linear.weights, "biases": version.linear.biases}
     return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 

@@ -9,6 +9,14 @@ from models.digits import MAX_PIXEL
 
 
 @dataclass(frozen=True, slots=True)
+class LinearWeights:
+    """What the logits of a linear model are made of: pixels / 255 · `weights` (784, 10) + `biases` (10,), float32."""
+
+    weights: NDArray[np.float32]
+    biases: NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """For N answers: `digits` and their `logits` and `biases`, each (N,), and `pixels` (N, 784), all float32."""
 
@@ -18,9 +26,8 @@ class Explanation:
     pixels: NDArray[np.float32]
 
 
-def explain(
-    images: NDArray[np.float32], digits: NDArray[np.intp], weights: NDArray[np.float32], biases: NDArray[np.float32]
-) -> Explanation:
-    """Return what each pixel of `images` (N, 784) adds to the logit of its digit, for weights (784, 10) and biases (10,)."""
-    pixels = images / np.float32(MAX_PIXEL) * weights.T[digits]
+def explain(images: NDArray[np.float32], digits: NDArray[np.intp], linear: LinearWeights) -> Explanation:
+    """Return what each pixel of `images` (N, 784) adds to the logit of its digit."""
+    biases = linear.biases
+    pixels = images / np.float32(MAX_PIXEL) * linear.weights.T[digits]
     return Explanation(digits, pixels.sum(axis=1, dtype=np.float64).astype(np.float32) + biases[digits], biases[digits], pixels)

@@ -15,6 +15,7 @@ from models.card import GOLDEN_FILE, PARITY_TOLERANCE, WEIGHTS_FILE, ModelCard
 from models.digits import MODEL_NAME, NUM_CLASSES, NUM_PIXELS, check_images
 from models.engine import Device, Engine, NoGpuError, load_engine
 from service.errors import LoadFailure
+from service.inference.explanation import LinearWeights
 from service.observability import metrics
 
 logger = logging.getLogger(__name__)
@@ -30,7 +31,7 @@ class ModelLoadError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """A proved version: its card, the engine that computes it, its weights (784, 10) and biases (10,) for explaining.
+    """A proved version: its card, the engine that computes it, and what gives evidence, where its card says that it can.
 
     `golden_image` (1, 784) is one that it has answered as published.
     """
@@ -38,8 +39,7 @@ class LoadedModel:
     folder: Path
     card: ModelCard
     engine: Engine
-    weights: NDArray[np.float32]
-    biases: NDArray[np.float32]
+    linear: LinearWeights | None
     golden_image: NDArray[np.float32]
 
     @property
@@ -160,7 +160,10 @@ def load_model(tag: str, device: Device) -> LoadedModel:
         NoGpuError: `device` is "gpu", and there is none.
     """
     folder, card = find_version(tag)
-    weights, biases = _read_arrays(folder / WEIGHTS_FILE, weights=(NUM_PIXELS, NUM_CLASSES), biases=(NUM_CLASSES,))
+    linear = None
+    if "evidence" in card.capabilities:
+        shapes = {"weights": (NUM_PIXELS, NUM_CLASSES), "biases": (NUM_CLASSES,)}
+        linear = LinearWeights(*_read_arrays(folder / WEIGHTS_FILE, **shapes))
     try:
         engine = load_engine(folder, device)
     except NoGpuError:
@@ -169,7 +172,7 @@ def load_model(tag: str, device: Device) -> LoadedModel:
         raise ModelLoadError("internal", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
     images, expected = _read_arrays(folder / GOLDEN_FILE, images=(NUM_PIXELS,), probabilities=(NUM_CLASSES,))
     _prove_golden_digits(card, engine, images, expected)
-    return LoadedModel(folder, card, engine, weights, biases, check_images(images[:1]))
+    return LoadedModel(folder, card, engine, linear, check_images(images[:1]))
 
 
 def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], ...]:

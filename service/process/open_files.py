@@ -1,15 +1,15 @@
-"""Room for connections: each of them is an open file."""
+"""The limit on open files, of which each connection is one."""
 
 import contextlib
 import resource
 
 
 def raise_open_files_limit() -> None:
-    """Let this process have as many files open as the system permits.
+    """Let this process open as many files as the system permits.
 
-    What it is started with is often 1,024, for the sake of programs that use `select`: a thousand clients that say
-    nothing would then be enough for every other one to be reset.
+    It often starts with 1,024, for the sake of programs that use `select`: a thousand idle clients would then be enough
+    to shut out all others.
     """
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(ValueError):  # where "as many as it likes" cannot be asked for
+    with contextlib.suppress(ValueError):  # where the hard limit is infinite, and infinity cannot be set
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

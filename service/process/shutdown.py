@@ -1,4 +1,4 @@
-"""Leaving without losing a request: told to stop, a worker first says that it is not ready, and stops a while later."""
+"""Stopping without losing a request: after SIGTERM a worker first says that it is not ready, and stops some seconds later."""
 
 import asyncio
 import logging
@@ -10,20 +10,20 @@ logger = logging.getLogger(__name__)
 
 
 class Shutdown:
-    """Whether this worker was told to stop and is only waiting for the load balancer to notice."""
+    """Whether this worker was told to stop, and waits only for the load balancer to notice."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
         self.has_begun = False
 
     def begin_on_sigterm(self) -> None:
-        """Put the drain before what SIGTERM does now. Call it in the running event loop, after uvicorn took the signal."""
+        """Drain before doing what SIGTERM does now. Call it in the running event loop, after uvicorn has set its handler."""
         stop = signal.getsignal(signal.SIGTERM)
         if self._seconds and callable(stop):
             asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, self._begin, stop)
 
     def _begin(self, stop: Callable[[int, FrameType | None], object]) -> None:
-        # A second SIGTERM does not shorten it: one to the process group reaches a worker twice, by itself and from BentoML.
+        # One SIGTERM to the process group reaches a worker twice: directly and from BentoML.
         if self.has_begun:
             return
         self.has_begun = True

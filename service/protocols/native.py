@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 
 from models.digits import hint_about
 from service.errors import ApiError
-from service.inference.explanation import explain
+from service.inference.explanation import LinearWeights, explain
 from service.inference.predictor import Pixels, Prediction
 from service.protocols.accept import preferred
 from service.protocols.media_types import BYTES, JSON, IsWanted, RequestFormat, decode, request_format
@@ -65,7 +65,13 @@ class NativeCall:
         if self._response_type == BYTES:
             return Answer(BYTES, encode_bytes(prediction.probabilities))
         start = encode_prediction(prediction)
-        return Answer(JSON, _with_evidence(start, prediction) if self._is_explained else start)
+        if not self._is_explained:
+            return Answer(JSON, start)
+        if (linear := prediction.model.linear) is None:
+            raise ApiError(
+                400, "malformed", f"{prediction.model.tag} gives no evidence; send the request without explain=true."
+            )
+        return Answer(JSON, _with_evidence(start, prediction, linear))
 
 
 # Most clients send the same again and again; strange ones, of up to 64 KiB, are soon forgotten.
@@ -104,12 +110,12 @@ def encode_json(tag: str, digits: NDArray[np.intp], probabilities: NDArray[np.fl
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _with_evidence(start: bytes, prediction: Prediction) -> Iterator[bytes]:
+def _with_evidence(start: bytes, prediction: Prediction, linear: LinearWeights) -> Iterator[bytes]:
     """Yield `start` with the evidence for each image appended, in pieces of half a megabyte."""
-    model, opening = prediction.model, start[:-1] + b',"evidence":['
+    opening = start[:-1] + b',"evidence":['
     for first in range(0, len(prediction.images), _EXPLAINED_AT_ONCE):
         rows = slice(first, first + _EXPLAINED_AT_ONCE)
-        each = explain(prediction.images[rows], prediction.digits[rows], model.weights, model.biases)
+        each = explain(prediction.images[rows], prediction.digits[rows], linear)
         columns = zip(each.digits, each.logits, each.biases, each.pixels, strict=True)
         evidence = [{"digit": digit, "logit": logit, "bias": bias, "pixels": pixels} for digit, logit, bias, pixels in columns]
         yield opening + orjson.dumps(evidence, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]

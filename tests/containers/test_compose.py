@@ -12,7 +12,7 @@ from tests.support.stack import HEADERS, SERVICES, SEVEN, Stack, inspected, run
 from tests.support.waiting import until
 
 
-def test_it_trains_once_and_answers_through_the_front_door(stack: Stack) -> None:
+def test_it_trains_once_and_answers_through_the_proxy(stack: Stack) -> None:
     train = json.loads(stack.compose("logs", "--no-log-prefix", "train").splitlines()[-1])
     answer = stack.predict()
     assert answer.json()["digits"] == [7]

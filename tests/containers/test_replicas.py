@@ -1,4 +1,4 @@
-"""More than one replica behind the front door: balanced, drained, killed, and brought back."""
+"""More than one replica behind the proxy: balanced, drained, killed, and brought back."""
 
 import time
 from collections.abc import Iterator

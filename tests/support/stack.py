@@ -63,12 +63,14 @@ class Stack:
 
     def __init__(self, project: str) -> None:
         self.project = project
-        self.doors = {name: f"127.0.0.1:{free_port()}" for name in ("FRONT_DOOR", "PROMETHEUS_DOOR", "GRAFANA_DOOR")}
-        self.environment = self.doors | {"COMPOSE_PROJECT_NAME": project, "ACCESS_LOG": "true"}
+        self.addresses = {
+            name: f"127.0.0.1:{free_port()}" for name in ("PROXY_ADDRESS", "PROMETHEUS_ADDRESS", "GRAFANA_ADDRESS")
+        }
+        self.environment = self.addresses | {"COMPOSE_PROJECT_NAME": project, "ACCESS_LOG": "true"}
 
     @property
     def url(self) -> str:
-        return f"http://{self.doors['FRONT_DOOR']}"
+        return f"http://{self.addresses['PROXY_ADDRESS']}"
 
     def compose(self, *arguments: str) -> str:
         return run("docker", "compose", *arguments, environment=self.environment)
@@ -84,7 +86,7 @@ class Stack:
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Ask Prometheus for the labels and values of `expression` now."""
-        url = f"http://{self.doors['PROMETHEUS_DOOR']}/api/v1/query"
+        url = f"http://{self.addresses['PROMETHEUS_ADDRESS']}/api/v1/query"
         answer = httpx.get(url, params={"query": expression}, timeout=10).json()
         assert answer["status"] == "success", f"{expression}: {answer}"
         return [(each["metric"], float(each["value"][1])) for each in answer["data"]["result"]]

@@ -13,7 +13,7 @@ MEBIBYTE = 2**20
 
 
 def connected(stack: Stack, sent: bytes) -> socket.socket:
-    host, _, port = stack.doors["FRONT_DOOR"].partition(":")
+    host, _, port = stack.addresses["PROXY_ADDRESS"].partition(":")
     connection = socket.create_connection((host, int(port)))
     connection.sendall(sent)
     return connection
@@ -80,6 +80,6 @@ def test_what_is_not_http_is_told_so_and_cut(stack: Stack) -> None:
     assert seconds < 5
 
 
-def test_the_proxys_metrics_are_not_at_the_front_door(stack: Stack) -> None:
+def test_the_proxys_metrics_are_not_published(stack: Stack) -> None:
     assert "haproxy" not in httpx.get(f"{stack.url}/metrics").text
     assert not docker("port", stack.containers("proxy")[0]).count("8404")
