@@ -74,7 +74,7 @@ class _Listener:
         if error and not isinstance(error, OSError):  # which ssl.SSLError is, and the error of a client that left
             logger.error("a connection could not be set up", exc_info=error)
         elif error and self._tls:
-            metrics.count_failed_handshake()
+            metrics.FAILED_HANDSHAKES.add()
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket)

@@ -148,7 +148,7 @@ class Connection(asyncio.Protocol):
         return self._transport.get_write_buffer_size() + sent
 
     def _cut_off(self) -> None:
-        metrics.count_unread_answer()
+        metrics.UNREAD_ANSWERS.add()
         self._transport.abort()
 
     def _stop_waiting(self) -> None:
