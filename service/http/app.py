@@ -61,8 +61,9 @@ class App:
             Route("/metrics", self._metrics),
             Route("/docs.json", self._docs_json),
             Route("/schema.json", app, methods=["GET"]),
+            *page_routes(self._repository),
         ]
-        by_path = {route.path: route for route in routes} | page_routes(self._repository)
+        by_path = {route.path: route for route in routes}
         self._router = Router(by_path)
         metrics.start({_UNMATCHED, *(route.path for route in by_path.values())})
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)

@@ -54,10 +54,6 @@ class Connection(asyncio.Protocol):
         self._stop_waiting()
         self._http.connection_lost(exc)
 
-    def eof_received(self) -> bool | None:
-        self._flush()
-        return self._http.eof_received()
-
     def data_received(self, data: bytes) -> None:
         permitted = MAX_HEADER_BYTES - self._header_bytes
         if self._is_refused or not permitted:
