@@ -175,7 +175,7 @@ def test_evidence_for_as_many_images_as_may_come_does_neither(warm: Server, name
     assert 200 in watched(warm, name, AT_ONCE, "/predict?explain=true")
 
 
-def test_answers_that_nobody_reads_take_little_memory_and_are_cut_off(reading_home: Path) -> None:
+def test_answers_that_are_not_read_take_little_memory_and_are_cut_off(reading_home: Path) -> None:
     dense = np.random.default_rng(0).integers(1, 256, (1024, 784), np.uint8).tobytes()
     request = post(dense, BYTES, "/predict?explain=true")  # 9 MB of answer
     with serving(reading_home, REQUEST_TIMEOUT_SECONDS="2") as server, contextlib.ExitStack() as clients:
@@ -203,7 +203,7 @@ def begun_answer(connection: Connection, request: bytes) -> int:
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_a_compressed_body_is_refused_unpacked_by_nobody(server: Server, coding: str) -> None:
+def test_a_compressed_body_is_refused_without_being_unpacked(server: Server, coding: str) -> None:
     bomb = zlib.compress(b"[" * 128 * MIB, wbits=31 if coding == "gzip" else 15)
     idle = server.memory_kib()
     server.forget_peak()

@@ -1,4 +1,4 @@
-"""How many turns of uvloop's loop it takes until all who wait are accepted."""
+"""How many turns of uvloop's loop it takes until all pending connections are accepted, and TLS handshakes that fail."""
 
 import asyncio
 import contextlib
@@ -22,10 +22,10 @@ MAX_TURNS = 10_000
 class Greeting(asyncio.Protocol):
     """Counts connections and says hello on each."""
 
-    met = 0
+    accepted = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        type(self).met += 1
+        type(self).accepted += 1
         cast("asyncio.WriteTransport", transport).write(b"hello")
 
 
@@ -35,13 +35,13 @@ def listening() -> Iterator[socket.socket]:
         yield server
 
 
-async def turns_until_all_are_met(listening: socket.socket) -> int:
-    Greeting.met = 0
+async def turns_until_all_are_accepted(listening: socket.socket) -> int:
+    Greeting.accepted = 0
     server = await asyncio.get_running_loop().create_server(Greeting, sock=listening, backlog=2048)
     with contextlib.ExitStack() as stack:
         clients = [stack.enter_context(socket.create_connection(listening.getsockname())) for _ in range(CLIENTS)]
         turns = 0
-        while Greeting.met < CLIENTS and turns < MAX_TURNS:
+        while Greeting.accepted < CLIENTS and turns < MAX_TURNS:
             turns += 1
             await asyncio.sleep(0)
         await asyncio.sleep(0.01)
@@ -51,10 +51,10 @@ async def turns_until_all_are_met(listening: socket.socket) -> int:
     return turns
 
 
-def test_all_who_wait_are_accepted_in_a_few_turns(listening: socket.socket) -> None:
+def test_all_pending_connections_are_accepted_in_a_few_turns(listening: socket.socket) -> None:
     async def scenario() -> int:
         accept_all_pending(asyncio.get_running_loop(), ByteBudget(2**20), 10)
-        return await turns_until_all_are_met(listening)
+        return await turns_until_all_are_accepted(listening)
 
     turns = uvloop.run(scenario())
     print(f"{CLIENTS} clients accepted in {turns} turns")
@@ -63,18 +63,18 @@ def test_all_who_wait_are_accepted_in_a_few_turns(listening: socket.socket) -> N
 
 def test_uvloop_alone_still_takes_a_turn_for_each(listening: socket.socket) -> None:
     # If this fails, service/http/connections.py has lost its reason.
-    assert uvloop.run(turns_until_all_are_met(listening)) >= CLIENTS
+    assert uvloop.run(turns_until_all_are_accepted(listening)) >= CLIENTS
 
 
-def test_who_comes_after_the_close_is_not_accepted(listening: socket.socket) -> None:
+def test_after_the_close_no_connection_is_accepted(listening: socket.socket) -> None:
     async def scenario() -> None:
         accept_all_pending(asyncio.get_running_loop(), ByteBudget(2**20), 10)
-        Greeting.met = 0
+        Greeting.accepted = 0
         server = await asyncio.get_running_loop().create_server(Greeting, sock=listening, backlog=10)
         server.close()
         with contextlib.suppress(OSError), socket.create_connection(listening.getsockname(), 1):
             await asyncio.sleep(0.05)
-        assert Greeting.met == 0
+        assert Greeting.accepted == 0
 
     uvloop.run(scenario())
 
@@ -98,7 +98,7 @@ def test_plain_http_on_a_tls_port_is_counted_and_not_logged(
     metrics.start([])
     before = failed_handshakes()
     uvloop.run(asyncio.wait_for(scenario(), 30))
-    gc.collect()  # only then asyncio would say that nobody has looked at a task's exception
+    gc.collect()  # only then asyncio would say that a task's exception was never retrieved
     assert (caplog.text, capfd.readouterr().err) == ("", "")
 
 

@@ -159,7 +159,7 @@ def test_what_it_does_not_have_is_sent(server: Server, path: str) -> None:
 
 
 @pytest.mark.parametrize("accepted", ["", "br", "identity", "gzip;q=0", "gzip;q=0, identity", "deflate;q=1, gzip;q=0.0"])
-def test_nothing_is_compressed_for_who_does_not_take_that(server: Server, accepted: str) -> None:
+def test_nothing_is_compressed_for_clients_that_do_not_accept_it(server: Server, accepted: str) -> None:
     assert "content-encoding" not in get(server, "/model/weights", Accept_Encoding=accepted).headers
 
 

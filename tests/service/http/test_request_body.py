@@ -37,7 +37,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
-def test_a_body_comes_whole_from_its_chunks() -> None:
+def test_a_body_is_put_together_from_its_chunks() -> None:
     async def scenario() -> None:
         with body_reader().reserve(6) as reservation:
             assert await body_reader().read(sending(b"ab", b"cd", b"ef"), reservation) == b"abcdef"
@@ -98,7 +98,7 @@ def test_small_bodies_are_bounded_too() -> None:
     run(scenario)
 
 
-def test_bodies_in_chunks_are_counted_as_they_come() -> None:
+def test_bodies_in_chunks_are_counted_as_they_arrive() -> None:
     async def scenario() -> None:
         bodies = body_reader()
         with bodies.reserve(150 * KIB), bodies.reserve(150 * KIB), bodies.reserve(None) as reservation:
@@ -111,7 +111,7 @@ def test_bodies_in_chunks_are_counted_as_they_come() -> None:
     run(scenario)
 
 
-def test_what_was_announced_and_does_not_come_shuts_nobody_out_for_long() -> None:
+def test_what_was_announced_and_does_not_arrive_does_not_shut_others_out_for_long() -> None:
     async def scenario() -> None:
         bodies = body_reader()
         with bodies.reserve(200 * KIB) as slow, bodies.reserve(200 * KIB):

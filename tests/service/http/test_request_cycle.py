@@ -127,7 +127,7 @@ def test_a_client_that_asks_before_it_sends_is_told_not_to(impatient: Server) ->
         assert connection.ask(request_headers(Content_Type=JSON, Content_Length=2 * MIB, Expect="100-continue")).status == 413
 
 
-def test_what_is_cut_or_thrown_away_is_counted_once_and_not_logged(impatient: Server) -> None:
+def test_what_is_cut_off_or_discarded_is_counted_once_and_not_logged(impatient: Server) -> None:
     refused = {"route": "/predict", "status": "413"}
     before = value(scrape(impatient), "requests_total", **refused)
     with Connection(impatient.address, 30) as connection:
