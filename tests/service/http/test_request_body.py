@@ -1,4 +1,4 @@
-"""What bodies may take together, and for how long a large one that does not come is believed."""
+"""What bodies may take together, and for how long a large one that does not arrive is believed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
