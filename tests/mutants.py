@@ -24,7 +24,7 @@ TESTS = {
     "training/publish.py": ["tests/training/test_publish.py", "tests/training/test_objections.py"],
     "training/store.py": ["tests/training/test_store.py", "tests/training/test_add.py"],
     "service/errors.py": ["tests/service/test_errors.py"],
-    "service/inference/admission.py": ["tests/service/inference/test_admission.py"],
+    "service/inference/admission.py": ["tests/service/inference/test_admission.py", "tests/service/inference/test_slots.py"],
     "service/inference/batcher.py": [
         "tests/service/inference/test_batcher.py",
         "tests/service/inference/test_batcher_isolation.py",

@@ -62,8 +62,7 @@ def count_request(route: str, status: int, seconds: float) -> None:
 
 def count_stages(seconds: Iterable[float]) -> None:
     """Count what one request spent in each of `STAGES`."""
-    for stage, spent in zip(STAGES, seconds, strict=True):
-        STAGE_SECONDS.add(stage, amount=spent)
+    STAGE_SECONDS.add_each(seconds)
 
 
 def count_predictions(digits: NDArray[np.intp], confidence: NDArray[np.float32]) -> None:

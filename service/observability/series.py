@@ -83,6 +83,11 @@ class Counter(Family):
     def add(self, *labels: object, amount: float = 1) -> None:
         self._numbers[self._starts[labels]] += amount
 
+    def add_each(self, amounts: Iterable[float]) -> None:
+        """Add to all series, in the order of their labels' values."""
+        for index, amount in enumerate(amounts):
+            self._numbers[index] += amount
+
 
 class Gauge(Family):
     """Says how things are now, added up over the workers that live. It has no labels."""
