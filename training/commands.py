@@ -28,19 +28,19 @@ _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 _BASELINE, _TUTORIAL = RECIPES["baseline"], RECIPES["tutorial"]
 _EPILOG = (
     "Without a terminal, or with --quiet, the last line of standard output is the result as one JSON object. Exit codes: "
-    "0 done (also where other data was fitted, not published), 1 failed or refused, 2 used wrongly, 130 interrupted."
+    "0 done (also if a model of other data is fitted and not published), 1 failed or refused, 2 wrong usage, 130 interrupted."
 )
 
 
 class _Terminal(Console):
-    """A console that raises BrokenPipeError where rich would end the run without a word."""
+    """A console that raises BrokenPipeError, where rich would end the run silently."""
 
     def on_broken_pipe(self) -> None:
         raise
 
 
 class _TrainUnlessNamed(click.Group):
-    """Commands, of which `train` is the one where none is named."""
+    """Commands, of which `train` is the default."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         is_named = args and (not args[0].startswith("-") or args[0] in ctx.help_option_names)
@@ -77,17 +77,17 @@ def _option(name: str, meaning: str, default: object, **how: Any) -> Callable[..
 
 @_commands.command()
 @_option("--recipe", "What to fit, and how", _BASELINE.name, type=click.Choice(list(RECIPES)))
-@_option("--seed", "Of weights and order; same seed, same model", _BASELINE.seed, type=int)
+@_option("--seed", "Seed of weights and order; the same seed gives the same model", _BASELINE.seed, type=int)
 @_option("--epochs", "Passes over the training images", f"the recipe's, {_BASELINE.epochs} in baseline", type=int)
 @_option("--steps", "Steps of a recipe with one fixed batch", f"the recipe's, {_TUTORIAL.epochs} in tutorial", type=int)
 @_option("--learning-rate", "Where the schedule starts", f"the recipe's, {_BASELINE.learning_rate} in baseline", type=float)
 @_option("--batch-size", "Images in a step", f"the recipe's, {_BASELINE.batch_size} in baseline", type=int)
 @_option("--data", "Folder with the four IDX files", "the bundled data/mnist", type=Path)
-@_option("--force", "Publish also what is refused; the card then says why", "off", is_flag=True)
+@_option("--force", "Publish even if that is refused; the card then says why it was", "off", is_flag=True)
 @_option("--if-none", "Do nothing if a version is served already", "off", is_flag=True)
 @_option("--quiet", "Print only the result", "off", is_flag=True)
 def train(recipe: str | None, data: Path | None, force: bool, if_none: bool, quiet: bool, **changes: float | None) -> int:
-    """Train and publish; what is done where no command is named."""
+    """Train and publish; the default command."""
     chosen = _recipe(recipe or _BASELINE.name, **changes)
     problem = store.problem_of_served()
     if if_none and not problem and (served := store.served_card()):
@@ -125,7 +125,7 @@ def _fit_and_publish(recipe: Recipe, data: Mnist, force: bool, quiet: bool) -> i
         tag = publish.publish(publish.Candidate(recipe, fitted, data, validation, test), force)
     except publish.NotPublished as reason:
         refused, code = str(reason), int(reason.is_failure)
-        _say(f"not published: {refused}{'; --force publishes all the same' if reason.can_be_forced else ''}.")
+        _say(f"not published: {refused}{'; use --force to publish it anyway' if reason.can_be_forced else ''}.")
     result = report.summary(recipe, fitted.seconds, validation, test) | {"model": tag, "refused": refused}
     _print_result(result, tag and f"{tag} is published and served now", quiet)
     return code
@@ -143,7 +143,7 @@ def _fit(recipe: Recipe, data: Mnist, console: Console) -> "Fit":
 
 
 def _print_result(result: Mapping[str, object], done: str | None, quiet: bool) -> int:
-    """Print the result: on a terminal the sentence of what was done, if any; to all others JSON."""
+    """Print the result: on a terminal a sentence that says what was done, if anything was; elsewhere JSON."""
     with writing(sys.stdout, done):
         if quiet or not (sys.stdout and sys.stdout.isatty()):
             print(json.dumps(result))

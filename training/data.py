@@ -100,7 +100,7 @@ def read_mnist(folder: Path = BUNDLED_DATA, seed: int = 0) -> Mnist:
     images, labels = _labelled_images(files[TRAIN_IMAGES], files[TRAIN_LABELS])
     boundary = len(images) - len(images) // VALIDATION_SHARE
     if boundary == len(images):
-        raise DataError(f"{files[TRAIN_IMAGES][0]} has {len(images)} images; {VALIDATION_SHARE} or more can be split.")
+        raise DataError(f"{files[TRAIN_IMAGES][0]} has {len(images)} images; at least {VALIDATION_SHARE} are needed.")
     train, validation = (Split(images[part], labels[part], seed) for part in (slice(boundary), slice(boundary, None)))
     return Mnist(train, validation, Split(*_labelled_images(files[TEST_IMAGES], files[TEST_LABELS]), seed), sha256)
 
@@ -112,7 +112,7 @@ def _read(folder: Path, name: str) -> _File:
     paths = [path for path in (folder / name, folder / f"{name}.gz") if path.is_file()]
     if not paths:
         raise DataError(f"{folder} has neither {name} nor {name}.gz; --data takes a folder with the four files of MNIST.")
-    if len(paths) > 1:  # nothing says that they are the same
+    if len(paths) > 1:  # they may differ
         raise DataError(f"{folder} has both {name} and {name}.gz; remove the one that is not meant.")
     return paths[0], _unpacked(paths[0])
 
@@ -133,7 +133,7 @@ def read_idx(path: Path, content: bytes, num_dimensions: int) -> NDArray[np.uint
     Raises:
         DataError: magic number, element type, dimensions or length are wrong; the message starts with `path`.
     """
-    if any(content[:2]):  # first, since of a page with an error that was saved in its place, nothing else is true
+    if any(content[:2]):  # first: it says most of an error page that was saved under this name
         raise DataError(f"{path} is not an IDX file: it starts with 0x{content[:4].hex()}, not with two zero bytes.")
     header_bytes = 4 + 4 * num_dimensions
     if len(content) < header_bytes:

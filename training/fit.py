@@ -11,7 +11,7 @@ from models.architectures import build_softmax_classifier
 from training.data import Split
 from training.recipes import Recipe
 
-# Steps that TensorFlow runs between two visits to Python: below 20 the visits cost more than the arithmetic.
+# Steps that TensorFlow runs in one call from Python: with fewer than 20, the calls cost more than the arithmetic.
 _STEPS_PER_EXECUTION = 20
 
 
@@ -19,7 +19,7 @@ _STEPS_PER_EXECUTION = 20
 class History:
     """Loss (nats) and accuracy after each epoch; those of `train` are means over the epoch.
 
-    Where validation was not looked at in between, its two are empty.
+    Without validation in between, its two are empty.
     """
 
     train_loss: tuple[float, ...]
@@ -30,7 +30,7 @@ class History:
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted classifier that answers probabilities, how it got there, and the seconds that the fit took."""
+    """A fitted classifier that answers probabilities, its history, and the seconds that the fit took."""
 
     classifier: keras.Sequential
     history: History
@@ -38,7 +38,7 @@ class Fit:
 
 
 def fit(recipe: Recipe, train: Split, validation: Split, callbacks: Sequence[keras.callbacks.Callback] = ()) -> Fit:
-    """Fit `recipe` on `train`, looking at `validation` after each epoch. Same seed and machine: same weights.
+    """Fit `recipe` on `train`, evaluating on `validation` after each epoch. Same seed and machine: same weights.
 
     Sets the global seeds of Python, NumPy and TensorFlow, and makes TensorFlow's operations deterministic.
     """

@@ -6,8 +6,8 @@ from rich.table import Table
 from models.perceptron import CORNERS, GATES, Unit, learn_gate, learn_gate_with_hidden_layer
 
 NO_LINE = (
-    "No line can do XOR. It would need b < 0 for (0, 0), w1 + b > 0 for (1, 0), w2 + b > 0 for (0, 1) and w1 + w2 + b < 0 for "
-    "(1, 1). The middle two add up to w1 + w2 + 2b > 0, the outer two to w1 + w2 + 2b < 0: it cannot be both."
+    "No line can separate XOR. It would need b < 0 for (0, 0), w1 + b > 0 for (1, 0), w2 + b > 0 for (0, 1) and w1 + w2 + b < "
+    "0 for (1, 1). The middle two add up to w1 + w2 + 2b > 0, the outer two to w1 + w2 + 2b < 0: it cannot be both."
 )
 
 

@@ -1,4 +1,4 @@
-"""Words for people and scripts on standard output and standard error, either of which may be full or gone."""
+"""Writing to standard output and standard error, either of which may be full or closed."""
 
 import contextlib
 import os
@@ -23,7 +23,7 @@ def writing(stream: TextIO | None, done: str | None = None) -> Iterator[None]:
         if stream:
             stream.flush()
     except OSError as error:
-        if stream:  # what is left in its buffer would fail once more when Python ends, and with words of Python's
+        if stream:  # else Python would fail to flush the rest when it ends, and print an error of its own
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         sentence = f"standard {'error' if stream is sys.stderr else 'output'} cannot be written to: {error.strerror}"
         raise OutputError(f"{done}, but {sentence}." if done else f"{sentence}; what is served is unchanged.") from None

@@ -1,4 +1,4 @@
-"""Which models get into the BentoML model store, and what is written there."""
+"""Which models are published, and what a published version holds."""
 
 import contextlib
 import errno
@@ -59,7 +59,7 @@ class Candidate:
 
 
 def objection_to(candidate: Candidate) -> NotPublished | None:
-    """Return what speaks against publishing `candidate`: its recipe, its data, its accuracy, or nothing."""
+    """Return why `candidate` should not be published (its recipe, data or accuracy), or None."""
     if candidate.recipe.batches == "first":
         images = candidate.recipe.batch_size
         return NotPublished(f"{candidate.recipe.name} learns from {images} images alone, to show how", is_failure=False)
@@ -78,9 +78,9 @@ def objection_to(candidate: Candidate) -> NotPublished | None:
 
 
 def _version_to_beat(data: Mnist) -> tuple[card.ModelCard | None, str]:
-    """Return the version that a candidate is compared with, if any, and words for which that is."""
+    """Return the version that a candidate is compared with, if any, and which one that is, in words."""
     served, which = store.served_card(), "which is served now"
-    if served is None:  # not a reason to publish just anything: the others say what was possible
+    if served is None:  # the others still show what accuracy is possible
         cards = [entry.card for entry in store.published_versions() if entry.card and entry.card.data_sha256 == data.sha256]
         served = max(cards, key=lambda each: each.validation.accuracy, default=None)
         which = "the best of those that can be read, since the served one cannot be"
@@ -102,7 +102,7 @@ def publish(candidate: Candidate, force: bool = False) -> str:
         raise objection
     tag = bentoml.Tag(MODEL_NAME).make_new_version()
     with _temporary_folder() as throw_away:
-        # BentoML writes its description where nobody reads: saving into our store, it would empty `latest` for a moment.
+        # BentoML writes its description into a store of its own: in ours it would empty `latest` for a moment.
         with bentoml.models.create(tag, labels={"recipe": candidate.recipe.name}, _model_store=ModelStore(throw_away)):
             pass
         made = throw_away / tag.path()
@@ -119,7 +119,7 @@ def _temporary_folder() -> Iterator[Path]:
             # Cleaning up comes after publishing, and must not make a failure of it.
             with tempfile.TemporaryDirectory(prefix=f"{MODEL_NAME}-", ignore_cleanup_errors=True) as folder:
                 yield Path(folder)
-        except tf.errors.ResourceExhaustedError as error:  # how TensorFlow says that its files found no space
+        except tf.errors.ResourceExhaustedError as error:  # TensorFlow's error for a full disk
             raise OSError(errno.ENOSPC, error.message) from None
 
 

@@ -1,4 +1,4 @@
-"""The recipes: everything that decides what a training run learns, by name."""
+"""The recipes, by name: everything that decides what a run learns."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,10 +6,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to fit. The schedule is over the whole run; `learning_rate` is where it starts.
+    """How to fit. The schedule spans the whole run and starts at `learning_rate`.
 
-    With `batches="first"` one fixed batch is all that is learned from, so that an epoch is one step, and the weights
-    and biases start from N(0, 1).
+    With `batches="first"` the run learns from one fixed batch alone, so that an epoch is one step, and weights and biases
+    start from N(0, 1).
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What people see of a run: the progress bar, the tables, the pictures in the published version."""
+"""What a run shows: the progress bar, the tables, and the pictures in the published version."""
 
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from training.fit import History
 from training.recipes import Recipe
 
 JsonScalar = str | int | float
-
 
 # Colours that stay apart for colour-blind readers (Okabe and Ito 2008).
 _BLUE, _ORANGE = "#0072b2", "#d55e00"
@@ -106,7 +105,7 @@ def draw_pictures(folder: Path, classifier: keras.Sequential, history: History, 
 
 def _draw_weights(weights: np.ndarray) -> Figure:
     figure = Figure(figsize=(10, 4.2), layout="constrained")
-    figure.suptitle("What speaks for each digit (blue) and against it (red): the 784 weights of its logit")
+    figure.suptitle("The 784 weights of each logit: for the digit (blue) or against it (red)")
     limit = float(np.percentile(np.abs(weights), 99.5))
     axes = figure.subplots(2, 5)
     for digit, panel in enumerate(axes.flat):
@@ -139,8 +138,8 @@ def _draw_reliability(test: Evaluation) -> Figure:
     confidence, accuracy = np.array([(each.mean_confidence, each.accuracy) for each in filled]).T
     intervals = np.array([wilson_interval(round(each.accuracy * each.images), each.images) for each in filled])
     errors = np.abs(intervals.T - accuracy)
-    upper.plot([0, 1], [0, 1], color="grey", linestyle="--", label="right as often as it is sure")
-    # No line, which would lead the eye through bins of two images.
+    upper.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect calibration")
+    # Without a line, which would join bins of very few images.
     upper.errorbar(confidence, accuracy, errors, fmt="o", color=_BLUE, capsize=3, label="test, with 95 % intervals")
     title = f"Reliability: calibration error {test.calibration_error:.4f} over {len(test.reliability)} bins"
     upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), title=title)

@@ -1,4 +1,4 @@
-"""Ctrl-C, SIGTERM and a closed terminal end the run with KeyboardInterrupt, until it is too late for that."""
+"""Ctrl-C, SIGTERM and a closed terminal interrupt the run with KeyboardInterrupt, until it is about to publish."""
 
 # Little is imported here, since until it is, Ctrl-C ends the run with a traceback.
 import math
@@ -26,12 +26,12 @@ def listen() -> None:
 
 
 def defer() -> None:
-    """From now on, let no signal interrupt the run: what it was asked for is as good as done."""
+    """From now on, let no signal interrupt the run, which is about to change what is served."""
     _Requests.deferred = True
 
 
 def ignore() -> None:
-    """From now on, ignore signals, which Python would hand back to the system as it shuts down."""
+    """From now on, ignore signals. As Python shuts down it would restore what the system does: end the process."""
     _handle(signal.SIG_IGN)
 
 
@@ -44,5 +44,5 @@ def _on_signal(number: int, frame: FrameType | None) -> None:
 
 def _handle(handler: Callable[[int, FrameType | None], None] | signal.Handlers) -> None:
     for number in _SIGNALS:
-        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup and a shell's background want it
+        if signal.getsignal(number) is not signal.SIG_IGN:  # set by nohup, or by a shell for the background
             signal.signal(number, handler)

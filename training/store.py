@@ -1,4 +1,4 @@
-"""The versions in the BentoML model store: which there are, which one is served, how to go back."""
+"""The versions in the BentoML model store: list them, add one, roll back."""
 
 import contextlib
 import errno

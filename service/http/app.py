@@ -169,5 +169,5 @@ def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
 
 
 async def _send_error(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    metrics.count_rejected(error.reason)
+    metrics.REJECTED.add(error.reason)
     await Response(encode_error(str(error)), error.status, error.headers, JSON)(scope, receive, send)

@@ -19,23 +19,28 @@ from models.digits import MODEL_NAME
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def at_change(store: Path, change: int | Literal["last"], act: Callable[[], None]) -> None:
-    """Let `act` come before the change of that number which this process makes to a file or folder in `store`.
-
-    The last one renames a file to `latest`.
-    """
-    number = 0
+def before_each_change(store: Path, act: Callable[[tuple[str, ...]], None]) -> None:
+    """Call `act`, before each change that this process makes to a file or folder in `store`, with its paths in there."""
 
     def on_event(event: str, arguments: tuple[Any, ...]) -> None:
-        nonlocal number
         paths = changed_by(event, arguments)
         if any(path.startswith(str(store / MODEL_NAME)) for path in paths):
-            number += 1
-            is_last = event == "os.rename" and paths[1] == str(store / MODEL_NAME / "latest")
-            if change == number or (change == "last" and is_last):
-                act()
+            act(tuple(path.removeprefix(f"{store}/") for path in paths))
 
     sys.addaudithook(on_event)
+
+
+def at_change(store: Path, change: int | Literal["last"], act: Callable[[], None]) -> None:
+    """Call `act` before the change of that number, of which the last renames a file to `latest`."""
+    number = 0
+
+    def on_change(paths: tuple[str, ...]) -> None:
+        nonlocal number
+        number += 1
+        if change == number or (change == "last" and paths[-1] == f"{MODEL_NAME}/latest"):
+            act()
+
+    before_each_change(store, on_change)
 
 
 def changed_by(event: str, arguments: tuple[Any, ...]) -> list[str]:
@@ -84,19 +89,30 @@ def main() -> int:
     return run()
 
 
-def add_version(store: Path, made: Path, hook: str, number: int, said: Path) -> None:
-    """Add the version in `made` to `store`, with something done to this process before its change of that number.
+def add_and_note_changes(store: Path, made: Path, changes: Path) -> None:
+    """Add the version in `made` to `store`, and write the paths of each change into `changes`, a line each."""
+    from training.store import add
+
+    BentoMLContainer.model_store_dir.set(str(store))
+    noted: list[str] = []
+    before_each_change(store, lambda paths: noted.append(" ".join(paths)))
+    add(made)
+    changes.write_text("\n".join(noted))
+
+
+def write(store: Path, command: Literal["add", "rollback"], made: Path, hook: str, number: int, said: Path) -> None:
+    """Add the version in `made` to `store`, or roll back to it, with a hook before this process's change of that number.
 
     Ends with 130 if it was interrupted, and with 1 and a sentence in `said` if the store could not be written to.
     """
     from training import signals
-    from training.store import StoreError, add
+    from training.store import StoreError, add, rollback
 
     BentoMLContainer.model_store_dir.set(str(store))
     signals.listen()
     at_change(store, number, HOOKS[hook])
     try:
-        add(made)
+        add(made) if command == "add" else rollback(made.name)
     except KeyboardInterrupt:
         sys.exit(130)
     except StoreError as error:

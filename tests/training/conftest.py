@@ -13,6 +13,7 @@ from training.evaluate import evaluate
 from training.fit import fit
 from training.publish import Candidate
 from training.recipes import RECIPES
+from training.store import add
 
 
 @pytest.fixture
@@ -36,18 +37,25 @@ def make_version(tmp_path: Path) -> MakeVersion:
 
 
 @pytest.fixture
+def old(make_version: MakeVersion, versions_folder: Path) -> Path:
+    """Return the folder of the versions in a store that serves the version `old`."""
+    add(make_version("old"))
+    return versions_folder
+
+
+@pytest.fixture
 def add_version(published_home: Path, versions_folder: Path) -> AddVersion:
     """Return a function that puts a copy of the published version into this store, changes its card and serves it."""
     original = next(path for path in (published_home / "models" / versions_folder.name).iterdir() if path.is_dir())
 
-    def add(version: str, **changes: object) -> ModelCard:
+    def copy(version: str, **changes: object) -> ModelCard:
         folder = Path(shutil.copytree(original, versions_folder / version))
         card = ModelCard.read(folder).model_copy(update={"version": version, **changes})
         (folder / CARD_FILE).write_text(card.model_dump_json())
         (versions_folder / "latest").write_text(version)
         return card
 
-    return add
+    return copy
 
 
 @pytest.fixture(scope="session")

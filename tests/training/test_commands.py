@@ -57,7 +57,7 @@ def test_other_data_is_not_published_and_that_is_no_failure(tiny_quiet: Finished
     assert tiny_quiet.returncode == 0
     assert result["model"] is None
     assert result["refused"] == "the data is not the bundled MNIST"
-    assert "--force publishes all the same" in tiny_quiet.stderr
+    assert "use --force to publish it anyway" in tiny_quiet.stderr
 
 
 def test_the_last_line_is_json_also_where_there_is_a_table(tiny_forced: Finished):

@@ -112,7 +112,7 @@ def test_a_data_set_of_another_size_is_split_by_the_same_share(tmp_path: Path, t
 
 def test_eleven_training_images_cannot_be_split(tmp_path: Path):
     sentence = refusal_of(written(tmp_path, files_of(11)))
-    assert sentence == f"{tmp_path / TRAIN_IMAGES} has 11 images; 12 or more can be split."
+    assert sentence == f"{tmp_path / TRAIN_IMAGES} has 11 images; at least 12 are needed."
 
 
 SOUND = files_of()

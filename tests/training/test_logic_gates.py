@@ -30,7 +30,7 @@ def test_and_and_or_are_learned_with_their_truth_tables(printed: str):
 
 def test_xor_is_not_learned_and_it_says_why(printed: str):
     assert any(row.endswith("wrong") for row in rows_after(printed, "XOR: still"))
-    assert "No line can do XOR." in printed
+    assert "No line can separate XOR." in printed
 
 
 def test_xor_is_learned_with_a_hidden_layer(printed: str):

@@ -117,7 +117,7 @@ def test_it_is_not_published_and_that_is_no_failure(run):
     result = json.loads(finished.stdout.splitlines()[-1])
     assert result["model"] is None
     assert result["refused"] == "tutorial learns from 100 images alone, to show how"
-    assert "--force publishes all the same" in finished.stderr
+    assert "use --force to publish it anyway" in finished.stderr
     assert not (home / "models" / "digit-classifier").exists()
 
 

@@ -51,7 +51,7 @@ def test_help_names_the_commands_the_options_their_defaults_and_the_exit_codes(r
         "rollback Make",
         "gates Show",
         "train Train",
-        "2 used wrongly",
+        "2 wrong usage",
     ):
         assert words in shown, words
 

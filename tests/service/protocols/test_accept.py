@@ -71,7 +71,7 @@ def test_the_type_of_the_highest_quality_is_chosen(accept: str, chosen: str) -> 
         f"{BYTES};q=.2, {JSON};q=.1",
     ],
 )
-def test_case_blanks_and_other_parameters_make_no_difference(accept: str) -> None:
+def test_case_white_space_and_other_parameters_make_no_difference(accept: str) -> None:
     assert preferred(accept, (JSON, BYTES)) == BYTES
 
 
