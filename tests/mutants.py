@@ -51,6 +51,8 @@ pytest_add_cli_args_test_selection=
 # The main process stays free of TensorFlow's threads, which a fork would not take along.
 process_isolation=forkserver
 use_git_change_detection=false
+timeout_multiplier=5
+timeout_constant=5
 """
 
 

@@ -98,6 +98,19 @@ def test_a_request_larger_than_a_batch_is_split_and_joined_again() -> None:
     assert recorder.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
 
 
+def test_a_request_that_is_split_has_the_confidence_of_each_image_and_the_seconds_of_all_its_parts() -> None:
+    recorder = Recorder()
+
+    async def scenario() -> None:
+        answer = await Batcher(4).submit(recorder.engine, images(*range(10)), SECONDS)
+        assert answer.confidence.tolist() == list(range(10))
+        assert answer.digits.tolist() == [0] + [3] * 9
+        assert answer.compute_seconds > 0
+        assert answer.queue_seconds > 0
+
+    run(scenario)
+
+
 def test_a_batch_is_of_one_version_and_each_request_is_answered_by_its_own() -> None:
     old, new = Recorder("old"), Recorder("new")
 
