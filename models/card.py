@@ -20,7 +20,7 @@ BENTOML_FILE = "model.yaml"
 SCHEMA_VERSION = 2
 
 Capability = Literal["evidence"]
-"""What a model can do beyond probabilities. `evidence`: its logits are pixels / 255 · weights + biases, both in
+"""What a model can do beyond probabilities. `evidence`: its logits are scaled pixels · weights + biases, both in
 `weights.npz`, so that the share of each pixel in a logit is exact."""
 
 # How far a served or exported probability may be from what Keras computes for the same pixels.

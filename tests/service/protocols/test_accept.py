@@ -40,6 +40,9 @@ JSON, BYTES = "application/json", "application/octet-stream"
         (f"{BYTES}, application/*", BYTES),
         (f"{BYTES}, {JSON}", JSON),
         (f"{JSON}, {BYTES}", JSON),
+        # Of one range that is repeated, the highest quality counts.
+        (f"{BYTES};q=0.5, {BYTES};q=0.1, {JSON};q=0.4", BYTES),
+        (f"{BYTES};q = 0.1, {JSON};q=0.4", JSON),
         # Nothing that is offered is acceptable.
         ("text/html", JSON),
         ("text/*, image/png", JSON),

@@ -11,7 +11,7 @@ from models.digits import EXPECTED, check_images
 from service.errors import ApiError
 from service.protocols.media_types import BYTES, JPEG, MULTIPART, NPY, PNG, REQUEST_FORMATS, decode, request_format
 from tests.support.bodies import npy, npy_with_header
-from tests.support.project import ROOT
+from tests.support.project import ROOT, SEVEN_PNG
 from training.data import Mnist
 
 
@@ -22,7 +22,7 @@ def read(media_type: str, body: bytes, parameters: str = "") -> np.ndarray:
 def refusal(media_type: str, body: bytes, parameters: str = "") -> str:
     with pytest.raises(ApiError) as refused:
         read(media_type, body, parameters)
-    assert refused.value.status == 400
+    assert (refused.value.status, refused.value.reason) == (400, "malformed")
     return str(refused.value)
 
 
@@ -162,7 +162,7 @@ def test_pictures_that_nobody_waits_for_any_more_are_not_read() -> None:
     form = b"".join(b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n%b\r\n' % picture for _ in range(5)) + b"--x--\r\n"
     with pytest.raises(ApiError, match=r"2 of 5 pictures were read in time; send fewer at a time") as error:
         decode(REQUEST_FORMATS[MULTIPART], form, f"{MULTIPART}; boundary=x", 1024, lambda: next(seen))
-    assert error.value.status == 504
+    assert (error.value.status, error.value.reason) == (504, "deadline_exceeded")
 
 
 LIE = "the header says (2, 784) of float64, but 6,272 bytes follow it; write the file with numpy.save and send all of it."
@@ -219,3 +219,13 @@ def test_another_media_type_is_told_which_are_read(content_type: str, received: 
 
 def test_pictures_alone_are_read_in_a_thread() -> None:
     assert {name for name, each in REQUEST_FORMATS.items() if each.is_slow} == {PNG, JPEG, MULTIPART}
+
+
+def test_as_many_images_as_may_be_sent_are_read(mnist: Mnist) -> None:
+    assert read(BYTES, np.repeat(mnist.test.images[:1], 1024, axis=0).tobytes()).shape == (1024, 784)
+
+
+def test_pictures_alone_and_in_a_form_are_read_in_order() -> None:
+    alone, both = read(PNG, SEVEN_PNG), form(SEVEN_PNG, SEVEN_PNG)
+    assert alone.shape == (1, 784)
+    assert np.array_equal(read(MULTIPART, both, "; boundary=x"), np.concatenate([alone, alone]))
