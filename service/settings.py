@@ -31,7 +31,7 @@ def _split(listed: object) -> object:
 class Settings(BaseModel):
     """What an operator may choose; the defaults work."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
 
     device: Device = Field(default="auto", description="auto: a GPU if TensorFlow can use one, else the CPU")
     model: str = Field(default=f"{MODEL_NAME}:latest", description="tag of the version to serve")

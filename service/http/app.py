@@ -112,7 +112,7 @@ class App:
             await route.handle(scope, receive, send)
         except HTTPException as error:  # Starlette's, for a method that the route does not have
             allowed = (error.headers or {}).get("Allow", "")
-            sentence = f"{scope['path']} does not take {scope['method'][:20]}; use {allowed}."
+            sentence = f"{scope['path'][:80]} does not take {scope['method'][:20]}; use {allowed}."
             await _send_error(ApiError(405, "method", sentence, error.headers or {}), scope, receive, send)
         except ApiError as error:
             await _send_error(error, scope, receive, send)

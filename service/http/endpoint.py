@@ -53,7 +53,7 @@ class InferenceEndpoint:
             will_wait = call.is_slow or self._predictor.will_wait()
             prediction = await (_unless_left(receive, answering) if will_wait else answering)
             del body  # its client may take long to read the answer
-            await _send(send, call, prediction, reservation)
+            await _send(scope, send, call, prediction, reservation)
             if self._bodies.pending_bytes > _LARGE_BYTES:
                 self._idle_trimmer.put_off()
 
@@ -126,9 +126,11 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-async def _send(send: Send, call: Call, prediction: Prediction, reservation: BodyReservation) -> None:
+async def _send(scope: Scope, send: Send, call: Call, prediction: Prediction, reservation: BodyReservation) -> None:
     started = time.perf_counter()
     answer = call.encode(prediction)
+    if not isinstance(answer.body, bytes) and scope["http_version"] == "1.0":  # which has no chunks
+        answer.body = b"".join(answer.body)
     # Of an answer in pieces, which are made as they are sent, what comes before the first.
     encoded = time.perf_counter() - started
     stages = (prediction.parse_seconds, prediction.queue_seconds, prediction.compute_seconds, encoded)

@@ -17,6 +17,8 @@ _TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
     b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(_SENTENCE), _SENTENCE)
 )
+# Requests that wait on one connection for the one before them.
+_MAX_PIPELINED = 100
 # So small a write waits for the next one, until the end of the event loop's turn.
 _MAX_HELD_BYTES = 2**12
 # How often it is checked, in the time that a client has for reading, whether it has read.
@@ -62,9 +64,15 @@ class Connection(asyncio.Protocol):
         piece, rest = data[:permitted], data[permitted:]
         before = self._http.cycle
         is_in_body = before is not None and before.more_body
+        body_bytes = len(before.body) if before else 0
         self._http.data_received(piece)
-        # Of a request that begins in the middle, behind another, only what follows in the next piece is counted.
-        is_in_headers = self._http.cycle is before and not is_in_body
+        if len(self._http.pipeline) > _MAX_PIPELINED:  # uvicorn goes on reading them
+            self._transport.abort()
+            return
+        # What adds nothing to a body are its trailers, which are headers. Of a request that begins in the middle, behind
+        # another, only what follows in the next piece is counted.
+        is_in_trailers = before and is_in_body and before.more_body and len(before.body) == body_bytes
+        is_in_headers = self._http.cycle is before and (is_in_trailers or not is_in_body)
         self._header_bytes = self._header_bytes + len(piece) if is_in_headers else 0
         if rest and not self.is_closing():
             self.data_received(rest)
@@ -93,6 +101,8 @@ class Connection(asyncio.Protocol):
         return self._is_refusal_sent or self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
+        if self._transport.is_closing():  # uvicorn tells only the last of several requests that their client left
+            return
         if self._held:
             held, self._held = self._held, b""
             self._transport.write(held + data)
