@@ -20,8 +20,8 @@ BENTOML_FILE = "model.yaml"
 SCHEMA_VERSION = 2
 
 Capability = Literal["evidence"]
-"""What a model can do beyond probabilities. `evidence`: its logits are a weighted sum of scaled pixels, with the weights
-and biases of `weights.npz`, so that the share of each pixel in a logit is exact."""
+"""What a model can do beyond probabilities. `evidence`: its logits are scaled pixels · weights + biases, both in
+`weights.npz`, so that the share of each pixel in a logit is exact."""
 
 # How far a served or exported probability may be from what Keras computes for the same pixels.
 PARITY_TOLERANCE = 3e-6

@@ -9,7 +9,6 @@ from bentoml.exceptions import BentoMLConfigException
 
 from models.engine import NoGpuError, require_gpu
 from service.http.app import App
-from service.http.connections import accept_all_pending
 from service.inference.health import EngineHealth
 from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
 from service.inference.predictor import Predictor
@@ -58,7 +57,6 @@ class DigitClassifier:
         raise_open_files_limit()
         REPOSITORY.load()
         SHUTDOWN.begin_on_sigterm()
-        accept_all_pending(asyncio.get_running_loop())
         watches = (REPOSITORY.watch(SETTINGS.model_poll_seconds), HEALTH.watch())
         # Held here, because the event loop holds its tasks only weakly.
         self._watching = [asyncio.get_running_loop().create_task(watch) for watch in watches]

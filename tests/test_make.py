@@ -6,24 +6,37 @@ import socket
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from tests.support.project import ROOT
+
+
+def refused_serve(home: Path, port: object) -> str:
+    """Run `make serve`, which is to fail before any training, and return what it says."""
+    finished = subprocess.run(
+        ["make", "serve", f"PORT={port}"],
+        cwd=ROOT,
+        env=os.environ | {"BENTOML_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert finished.returncode != 0
+    assert "Traceback" not in finished.stderr
+    assert not (home / "models").exists()
+    return finished.stderr
 
 
 def test_a_port_that_is_taken_is_said_in_a_sentence_and_before_any_training(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        finished = subprocess.run(
-            ["make", "serve", f"PORT={port}"],
-            cwd=ROOT,
-            env=os.environ | {"BENTOML_HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-    assert finished.returncode != 0
-    assert finished.stderr.startswith(f"Port {port} is taken: stop what listens there, or choose another: make serve PORT=")
-    assert "Traceback" not in finished.stderr
-    assert not (tmp_path / "models").exists()
+        message = refused_serve(tmp_path, port)
+    assert message.startswith(f"Port {port} is taken: stop what listens there, or choose another: make serve PORT=")
+
+
+@pytest.mark.parametrize("port", ["abc", "80000", "1 2", "'"])
+def test_what_is_no_port_is_said_in_a_sentence_and_before_any_training(tmp_path: Path, port: str) -> None:
+    assert f"{port!r} is not a port: a number from 0 to 65535 is expected" in refused_serve(tmp_path, port)
 
 
 def test_help_describes_every_target_in_one_column() -> None:

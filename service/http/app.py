@@ -15,10 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ApiError
 from service.http.auth import ApiKeyAuth
+from service.http.connections import accept_all_pending
 from service.http.endpoint import InferenceEndpoint
 from service.http.openapi import openapi_document
 from service.http.pages import page_routes
-from service.http.request_body import BodyReader
+from service.http.request_body import BodyReader, ByteBudget
 from service.http.request_cycle import RequestCycle
 from service.http.router import Router
 from service.images.decode_pool import DecodePool
@@ -51,16 +52,18 @@ class App:
         self._repository = predictor.repository
         self._keys = ApiKeyAuth(settings.api_keys, settings.public_metrics)
         self._docs = openapi_document(settings)
+        self._budget = ByteBudget(settings.max_pending_body_bytes)
         routes = [
-            *_inference_routes(predictor, settings),
+            *_inference_routes(predictor, settings, self._budget),
             Route("/model", self._model),
             Route("/livez", self._livez),
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
             Route("/docs.json", self._docs_json),
             Route("/schema.json", app, methods=["GET"]),
+            *page_routes(self._repository),
         ]
-        by_path = {route.path: route for route in routes} | page_routes(self._repository)
+        by_path = {route.path: route for route in routes}
         self._router = Router(by_path)
         metrics.start({_UNMATCHED, *(route.path for route in by_path.values())})
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
@@ -70,8 +73,11 @@ class App:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            if scope["type"] == "lifespan" and self._is_first:
-                self._move_to_the_front(scope["app"])
+            if scope["type"] == "lifespan":
+                # The server starts to listen after this.
+                accept_all_pending(asyncio.get_running_loop(), self._budget, self._timeout_seconds)
+                if self._is_first:
+                    self._move_to_the_front(scope["app"])
             return await self._app(scope, receive, send)
         route = scope["route"] = self._router.find(scope)
         label = route.path if route else _UNMATCHED
@@ -137,8 +143,8 @@ class App:
         return JSONResponse(self._docs)
 
 
-def _inference_routes(predictor: Predictor, settings: Settings) -> Iterator[Route]:
-    bodies = BodyReader(settings.max_body_bytes, settings.max_pending_body_bytes, settings.request_timeout_seconds)
+def _inference_routes(predictor: Predictor, settings: Settings, budget: ByteBudget) -> Iterator[Route]:
+    bodies = BodyReader(settings.max_body_bytes, budget, settings.request_timeout_seconds)
     decode_pool = DecodePool(settings.decode_queue_timeout_seconds)
     for path, open_call in INFERENCE_ROUTES.items():
         endpoint = InferenceEndpoint(open_call, predictor, bodies, decode_pool, settings.max_images)
@@ -169,5 +175,5 @@ def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
 
 
 async def _send_error(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
-    metrics.count_rejected(error.reason)
+    metrics.REJECTED.add(error.reason)
     await Response(encode_error(str(error)), error.status, error.headers, JSON)(scope, receive, send)

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from models.digits import NUM_PIXELS
 from service.errors import CLIENT_LEFT, ApiError, too_many_requests
-from service.http.request_body import BodyReader
+from service.http.request_body import BodyReader, BodyReservation
 from service.http.request_cycle import offers_another_protocol
 from service.images.decode_pool import DecodePool
 from service.inference.predictor import Pixels, Prediction, Predictor
@@ -39,7 +39,7 @@ class InferenceEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = _by_name(scope["headers"])
-        with self._bodies.place(_content_length(headers)) as reservation:
+        with self._bodies.reserve(_content_length(headers)) as reservation:
             # All that can be refused without the body is refused before it is read.
             _check_headers(scope, headers)
             call = self._open_call(headers, scope["query_string"], scope.get("path_params", {}))
@@ -52,7 +52,10 @@ class InferenceEndpoint:
             # Watching for a client that leaves costs more than the next turn of the event loop is away.
             will_wait = call.is_slow or self._predictor.will_wait()
             prediction = await (_unless_left(receive, answering) if will_wait else answering)
-            await _send(send, call, prediction)
+            del body  # its client may take long to read the answer
+            await _send(send, call, prediction, reservation)
+            if self._bodies.pending_bytes > _LARGE_BYTES:
+                self._idle_trimmer.put_off()
 
     async def _decoded(self, call: Call, body: bytes, deadline: float) -> Pixels:
         is_over = False
@@ -69,7 +72,7 @@ class InferenceEndpoint:
                 return await self._decode_pool.run(call.decode, body, self._max_images, is_wanted)
         finally:
             is_over = True
-            if self._bodies.bytes_in_hand > _LARGE_BYTES or call.is_slow:
+            if self._bodies.pending_bytes > _LARGE_BYTES or call.is_slow:
                 self._idle_trimmer.put_off()
 
 
@@ -123,7 +126,7 @@ async def _left(receive: Receive) -> None:
         pass
 
 
-async def _send(send: Send, call: Call, prediction: Prediction) -> None:
+async def _send(send: Send, call: Call, prediction: Prediction, reservation: BodyReservation) -> None:
     started = time.perf_counter()
     answer = call.encode(prediction)
     # Of an answer in pieces, which are made as they are sent, what comes before the first.
@@ -142,6 +145,7 @@ async def _send(send: Send, call: Call, prediction: Prediction) -> None:
     if isinstance(answer.body, bytes):
         await send({"type": "http.response.body", "body": answer.body})
     else:
+        reservation.resize(prediction.images.nbytes)  # of which the pieces are made
         await _send_pieces(send, answer.body)
 
 

@@ -79,6 +79,8 @@ def _page_paths() -> dict[str, Any]:
             "A perceptron's training on the unit square's corners, by epoch.", JSON, parameters=in_query, refusals=_MALFORMED
         ),
     }
+    for operation in operations.values():
+        operation["responses"]["304"] = {"description": "The client has it: its ETag is in If-None-Match."}
     return {path: {"get": operation} for path, operation in operations.items()}
 
 

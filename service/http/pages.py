@@ -1,6 +1,8 @@
-"""The page's files, and what it asks for: samples, weights and pictures of the version served, a perceptron's training."""
+"""The page's files, and what it loads: samples, weights and pictures of the version served, a perceptron's training."""
 
-from collections.abc import Callable, Mapping
+import gzip
+import hashlib
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict
 from functools import lru_cache
 from mimetypes import guess_type
@@ -10,7 +12,6 @@ from types import MappingProxyType
 import numpy as np
 import orjson
 from pydantic import BaseModel, Field, ValidationError
-from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -20,7 +21,8 @@ from models.digits import NUM_CLASSES
 from models.perceptron import learn_gate, learn_gate_with_hidden_layer
 from service.errors import ApiError
 from service.inference.model_repository import LoadedModel, ModelRepository
-from service.protocols.media_types import BYTES, JSON
+from service.protocols.accept import preferred
+from service.protocols.media_types import BYTES, JSON, PNG
 
 PICTURES = ("weights", "confusion", "reliability", "learning_curve")
 NUM_SAMPLES = 20
@@ -34,7 +36,6 @@ _FILE_HEADERS = MappingProxyType(
         "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
         "X-Content-Type-Options": "nosniff",
         "Referrer-Policy": "no-referrer",
-        "Cache-Control": "no-cache",
     }
 )
 
@@ -48,66 +49,67 @@ class PerceptronQuery(BaseModel, frozen=True, extra="forbid"):
     hidden: bool = Field(default=False, description="two perceptrons in a hidden layer, and a third on their answers")
 
 
-def page_routes(repository: ModelRepository) -> dict[str, Route]:
-    """Return the route of every path in here; paths of one kind share a route, whose path stands in the metrics.
+class Document:
+    """A body that is served more than once: with a strong ETag, and compressed once, with another (RFC 9110, 8.8.3.3)."""
 
-    Its functions are plain ones, which Starlette runs in a thread, so that nobody's digits wait for them.
+    def __init__(self, content: bytes, media_type: str, headers: Mapping[str, str]) -> None:
+        self._media_type = media_type
+        tag, packed = hashlib.sha256(content).hexdigest()[:32], gzip.compress(content, mtime=0)
+        headers = {**headers, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
+        self._plain = content, headers | {"ETag": f'"{tag}"'}
+        self._gzip = packed, headers | {"ETag": f'"{tag}-gzip"', "Content-Encoding": "gzip"}
+        self._codings = ("identity", "gzip") if len(packed) < 0.9 * len(content) else ("identity",)
+
+    def answer(self, request: Request) -> Response:
+        coding = preferred(request.headers.get("accept-encoding", ""), self._codings)
+        content, headers = self._gzip if coding == "gzip" else self._plain
+        known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+        if known & {headers["ETag"], "*"}:
+            return Response(status_code=304, headers=headers)
+        return Response(content, media_type=self._media_type, headers=headers)
+
+
+def page_routes(repository: ModelRepository) -> list[Route]:
+    """Return the routes of the page.
+
+    Their functions are plain ones, which Starlette runs in a thread, so that no inference waits for them.
     """
+    files = {name: Document((_WEB / name).read_bytes(), file_type(name), _FILE_HEADERS) for name in file_names()}
 
-    def of_served(content: Callable[[LoadedModel], bytes]) -> Callable[[Request], Response]:
-        def answer(request: Request) -> Response:
-            version = repository.served
-            return Response(content(version), media_type=JSON, headers={"X-Model-Version": version.card.version})
-
-        return answer
+    def file(request: Request) -> Response:
+        name = request.path_params.get("file", "index.html")
+        return files[_known(name, files)].answer(request)
 
     def picture(request: Request) -> Response:
-        version = repository.served
-        path = _folder(version) / PICTURES_FOLDER / Path(request.url.path).name
-        return _whole_file(path, {"X-Model-Version": version.card.version})
+        return picture_document(repository.served, request.path_params["name"]).answer(request)
 
-    single = {
-        "/": _page,
-        "/samples": of_served(samples_document),
-        "/model/weights": of_served(weights_document),
-        "/perceptron": _perceptron,
-    }
-    files, pictures = _route(FILES, _file), Route(PICTURE, picture)
-    return (
-        {path: _route(path, endpoint) for path, endpoint in single.items()}
-        | {FILES.format(file=name): files for name in file_names()}
-        | {PICTURE.format(name=name): pictures for name in PICTURES}
-    )
+    def of_served(document: Callable[[LoadedModel], Document]) -> Callable[[Request], Response]:
+        return lambda request: document(repository.served).answer(request)
 
-
-def _route(path: str, endpoint: Callable[[Request], Response]) -> Route:
-    """Return a route whose answers are compressed for who takes that: weights and samples are most of a page's bytes."""
-    route = Route(path, endpoint)
-    route.app = GZipMiddleware(route.app, minimum_size=1024, compresslevel=5)
-    return route
+    return [
+        Route("/", file),
+        Route(FILES, file),
+        Route("/samples", of_served(samples_document)),
+        Route("/model/weights", of_served(weights_document)),
+        Route(PICTURE, picture),
+        Route("/perceptron", _perceptron),
+    ]
 
 
 def file_names() -> list[str]:
-    """Return the names of the page's files, with the folders that they are in."""
-    return sorted(path.relative_to(_WEB).as_posix() for path in _WEB.rglob("*") if path.is_file())
-
-
-def _page(request: Request) -> Response:
-    return _whole_file(_WEB / "index.html", _FILE_HEADERS)
-
-
-def _file(request: Request) -> Response:
-    return _whole_file(_WEB / request.url.path.removeprefix("/web/"), _FILE_HEADERS)
-
-
-def _whole_file(path: Path, headers: Mapping[str, str]) -> Response:
-    # Starlette's FileResponse would also answer parts of a file, with statuses and errors that are not in the contract.
-    return Response(path.read_bytes(), media_type=file_type(path.name), headers=headers)
+    """Return the names of the page's files."""
+    return sorted(path.name for path in _WEB.iterdir())
 
 
 def file_type(name: str) -> str:
     """Return the media type of a file of that name."""
     return guess_type(name)[0] or BYTES
+
+
+def _known(name: str, names: Collection[str]) -> str:
+    if name not in names:
+        raise ApiError(404, "not_found", f"there is no {name[:80]}; there are: {', '.join(names)}.")
+    return name
 
 
 def _folder(version: LoadedModel) -> Path:
@@ -117,23 +119,33 @@ def _folder(version: LoadedModel) -> Path:
     return version.folder
 
 
+def _json_of(version: LoadedModel, **document: np.ndarray) -> Document:
+    content = orjson.dumps({"model": version.tag, **document}, option=orjson.OPT_SERIALIZE_NUMPY)
+    return Document(content, JSON, {"X-Model-Version": version.card.version})
+
+
 @lru_cache(maxsize=2)
-def weights_document(version: LoadedModel) -> bytes:
+def weights_document(version: LoadedModel) -> Document:
     """Return the JSON of weights (784, 10), for pixels scaled to 0-1, and biases (10,)."""
     if version.linear is None:
         raise ApiError(404, "not_found", f"{version.tag} is not linear: it has no weight for each pixel and digit.")
-    document = {"model": version.tag, "weights": version.linear.weights, "biases": version.linear.biases}
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    return _json_of(version, weights=version.linear.weights, biases=version.linear.biases)
 
 
 @lru_cache(maxsize=2)
-def samples_document(version: LoadedModel) -> bytes:
+def samples_document(version: LoadedModel) -> Document:
     """Return the JSON of twenty golden digits: images (20, 784), labels (20,), digits answered (20,)."""
     with np.load(_folder(version) / GOLDEN_FILE, allow_pickle=False) as golden:
         images, labels, digits = golden["images"], golden["labels"], golden["probabilities"].argmax(axis=1)
     chosen = _chosen_samples(labels, digits)
-    document = {"model": version.tag, "images": images[chosen], "labels": labels[chosen], "digits": digits[chosen]}
-    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
+    return _json_of(version, images=images[chosen], labels=labels[chosen], digits=digits[chosen])
+
+
+@lru_cache(maxsize=2 * len(PICTURES))
+def picture_document(version: LoadedModel, name: str) -> Document:
+    """Return the PNG that the training job drew of `version`."""
+    content = (_folder(version) / PICTURES_FOLDER / f"{_known(name, PICTURES)}.png").read_bytes()
+    return Document(content, PNG, {"X-Model-Version": version.card.version})
 
 
 def _chosen_samples(labels: np.ndarray, digits: np.ndarray) -> np.ndarray:
@@ -152,12 +164,13 @@ def _perceptron(request: Request) -> Response:
         first = error.errors()[0]
         name = str(first["loc"][0])[:40]
         raise ApiError(400, "malformed", f"{name}={str(first['input'])[:40]}: {first['msg']}; see GET /docs.json.") from None
-    return Response(perceptron_document(query), media_type=JSON)
+    return perceptron_document(query).answer(request)
 
 
 @lru_cache(maxsize=64)
-def perceptron_document(query: PerceptronQuery) -> bytes:
+def perceptron_document(query: PerceptronQuery) -> Document:
     """Return the JSON of the units trained: one, or left, right and output of the network with a hidden layer."""
     given = (query.target, query.learning_rate, query.seed)
     units = learn_gate_with_hidden_layer(*given) if query.hidden else (learn_gate(*given),)
-    return orjson.dumps(query.model_dump() | {"units": [asdict(unit) | {"learned": unit.learned} for unit in units]})
+    content = orjson.dumps(query.model_dump() | {"units": [asdict(unit) | {"learned": unit.learned} for unit in units]})
+    return Document(content, JSON, {})

@@ -7,8 +7,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from service.observability import metrics
 
-# Of a body that was refused, this much is read and thrown away before the connection is cut.
-_DRAINED_BYTES = 64 * 2**20
+# Of what a client goes on sending after a refusal, this much is received and discarded before it is cut off.
+MAX_DISCARDED_BYTES = 64 * 2**20
 _CLOSE = (b"connection", b"close")
 
 
@@ -24,18 +24,18 @@ class RequestCycle:
     """Stands between the server and the application, for one request.
 
     An answer is sent at once, also while the client still sends. Closing the connection then would reset it, and the
-    client would see that instead of the answer; so the rest of the body is read and thrown away, and the connection
+    client would see that instead of the answer; so the rest of the body is received and discarded, and the connection
     lives on. Only what goes on for too long is cut off. The answer to an offer of another protocol is the last one:
     uvicorn does not take such offers, which it may, but would take a body that follows for the next request.
     """
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send, route: str, drain_seconds: float) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, route: str, timeout_seconds: float) -> None:
         self.status: int | None = None
         self._started = time.perf_counter()
         self._receive = receive
         self._send = send
         self._route = route
-        self._drain_seconds = drain_seconds
+        self._timeout_seconds = timeout_seconds
         self._is_counted = False
         self._is_read = False
         self._is_last = offers_another_protocol(scope)
@@ -57,7 +57,7 @@ class RequestCycle:
         elif not message.get("more_body", False):
             self.count()  # before the client can know of it
             if not self._is_read and not self._is_closing:
-                await self._send_and_drain(message)
+                await self._send_and_discard(message)
                 return
         await self._send(message)
 
@@ -69,12 +69,12 @@ class RequestCycle:
             # Where nothing was sent, BentoML's timeout has cancelled this and answers 504 itself.
             metrics.count_request(self._route, self.status or 504, time.perf_counter() - self._started)
 
-    async def _send_and_drain(self, message: Message) -> None:
-        """Send the end of an answer, but tell the server that it is one only once the body has come in."""
+    async def _send_and_discard(self, message: Message) -> None:
+        """Send the end of an answer, but tell the server that it is one only once the body has arrived."""
         await self._send({**message, "more_body": True})
-        left = _DRAINED_BYTES
+        left = MAX_DISCARDED_BYTES
         try:
-            async with asyncio.timeout(self._drain_seconds):
+            async with asyncio.timeout(self._timeout_seconds):
                 while not self._is_read and left > 0:
                     left -= len((await self.receive()).get("body", b""))
         except TimeoutError:

@@ -10,7 +10,7 @@ from models.digits import MAX_PIXEL
 
 @dataclass(frozen=True, slots=True)
 class LinearWeights:
-    """What the logits of a linear model are made of: pixels / 255 · `weights` (784, 10) + `biases` (10,), float32."""
+    """What the logits of a linear model are made of: scaled pixels · `weights` (784, 10) + `biases` (10,), float32."""
 
     weights: NDArray[np.float32]
     biases: NDArray[np.float32]

@@ -68,7 +68,7 @@ class ModelRepository:
     def _serve(self, model: LoadedModel) -> LoadedModel:
         engine, before = model.engine, self._served
         self._served = model
-        metrics.tell_served(model.card.version, str(model.card.recipe["name"]), engine.runtime, engine.device)
+        metrics.MODEL_INFO.tell(model.card.version, str(model.card.recipe["name"]), engine.runtime, engine.device)
         instead = f" instead of {before.tag}" if before else ""
         logger.info("serving %s%s", model.tag, instead, extra={"runtime": engine.runtime, "device": engine.device})
         return model
@@ -103,7 +103,7 @@ class ModelRepository:
             self._failed = None
         except (ModelLoadError, NoGpuError) as error:
             self._failed = found
-            metrics.count_load_failure(error.reason if isinstance(error, ModelLoadError) else "internal")
+            metrics.MODEL_LOAD_FAILURES.add(error.reason if isinstance(error, ModelLoadError) else "internal")
             logger.warning("%s stays served: %s", self.served.tag, error)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 from models.digits import NUM_CLASSES
-from service.errors import CLIENT_LEFT, LOAD_FAILURES, REASONS, LoadFailure, Reason
+from service.errors import CLIENT_LEFT, LOAD_FAILURES, REASONS
 from service.observability.series import Counter, Gauge, Histogram, Info, Table
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
@@ -24,33 +24,27 @@ _IMAGES = tuple(float(2**power) for power in range(11))
 _CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 TABLE = Table()
-REQUESTS = TABLE.add(Counter("requests", "Requests answered.", route=_ROUTES, status=_STATUSES))
-DURATION = TABLE.add(Histogram("request_duration_seconds", "From a request's headers to its answer.", _SECONDS, route=_ROUTES))
-REQUESTS_IN_FLIGHT = TABLE.add(Gauge("requests_in_flight", "Requests that are not answered yet."))
-REJECTED = TABLE.add(Counter("rejected", "Requests answered with an error, by reason.", reason=REASONS))
-FAILED_HANDSHAKES = TABLE.add(Counter("failed_handshakes", "Connections that ended in the TLS handshake."))
-UNREAD_ANSWERS = TABLE.add(Counter("unread_answers", "Connections cut off because the client did not read its answer."))
-BODY_BYTES_PENDING = TABLE.add(Gauge("body_bytes_pending", "Bytes of bodies that are being read, computed or sent."))
+REQUESTS = Counter(TABLE, "requests", "Requests answered.", route=_ROUTES, status=_STATUSES)
+DURATION = Histogram(TABLE, "request_duration_seconds", "From a request's headers to its answer.", _SECONDS, route=_ROUTES)
+REQUESTS_IN_FLIGHT = Gauge(TABLE, "requests_in_flight", "Requests that are not answered yet.")
+REJECTED = Counter(TABLE, "rejected", "Requests answered with an error, by reason.", reason=REASONS)
+FAILED_HANDSHAKES = Counter(TABLE, "failed_handshakes", "Connections that ended in the TLS handshake.")
+UNREAD_ANSWERS = Counter(TABLE, "unread_answers", "Connections cut off because the client did not read its answer.")
+BODY_BYTES_PENDING = Gauge(TABLE, "body_bytes_pending", "Bytes of bodies and answers that are received, wait or are sent.")
 # Sums, as Triton has them: a histogram for each stage would double what counting costs.
-STAGE_SECONDS = TABLE.add(
-    Counter("stage_seconds", "Seconds that answered requests spent in each stage, added up.", stage=STAGES)
+STAGE_SECONDS = Counter(TABLE, "stage_seconds", "Seconds that answered requests spent in each stage, added up.", stage=STAGES)
+IMAGES_QUEUED = Gauge(TABLE, "images_queued", "Images that wait for the engine.")
+BATCH_SIZE = Histogram(TABLE, "batch_size_images", "Images in one call of the engine.", _IMAGES)
+IMAGES = Counter(TABLE, "images", "Images answered.")
+PREDICTIONS = Counter(TABLE, "predictions", "Images answered, by the digit predicted.", digit=range(NUM_CLASSES))
+CONFIDENCE = Histogram(
+    TABLE, "prediction_confidence", "Images answered, by the probability of the digit predicted.", _CONFIDENCES
 )
-IMAGES_QUEUED = TABLE.add(Gauge("images_queued", "Images that wait for the engine."))
-BATCH_SIZE = TABLE.add(Histogram("batch_size_images", "Images in one call of the engine.", _IMAGES))
-IMAGES = TABLE.add(Counter("images", "Images answered."))
-PREDICTIONS = TABLE.add(Counter("predictions", "Images answered, by the digit predicted.", digit=range(NUM_CLASSES)))
-CONFIDENCE = TABLE.add(
-    Histogram("prediction_confidence", "Images answered, by the probability of the digit predicted.", _CONFIDENCES)
+MODEL_INFO = Info(
+    TABLE, "model_info", "1 for the version that is served, and what computes it.", ("version", "recipe", "runtime", "device")
 )
-MODEL_INFO = TABLE.add(
-    Info(
-        "model_info",
-        "1 for the version that is served, and what computes it.",
-        ("version", "recipe", "runtime", "device"),
-    )
-)
-MODEL_LOAD_FAILURES = TABLE.add(
-    Counter("model_load_failures", "Versions in the store that could not be served.", reason=LOAD_FAILURES)
+MODEL_LOAD_FAILURES = Counter(
+    TABLE, "model_load_failures", "Versions in the store that could not be served.", reason=LOAD_FAILURES
 )
 
 
@@ -62,51 +56,25 @@ def start(routes: Iterable[str]) -> None:
 
 def count_request(route: str, status: int, seconds: float) -> None:
     """Count one request to `route`, one of those that `start` was told."""
-    REQUESTS.add(1, route, status)
+    REQUESTS.add(route, status)
     DURATION.observe(seconds, route)
-
-
-def count_rejected(reason: Reason) -> None:
-    """Count one request that was answered with an error."""
-    REJECTED.add(1, reason)
-
-
-def count_failed_handshake() -> None:
-    """Count one connection that never came to a request."""
-    FAILED_HANDSHAKES.add(1)
-
-
-def count_unread_answer() -> None:
-    """Count one connection that was cut off because its client did not read."""
-    UNREAD_ANSWERS.add(1)
 
 
 def count_stages(seconds: Iterable[float]) -> None:
     """Count what one request spent in each of `STAGES`."""
-    for stage, spent in zip(STAGES, seconds, strict=True):
-        STAGE_SECONDS.add(spent, stage)
+    STAGE_SECONDS.add_each(seconds)
 
 
 def count_predictions(digits: NDArray[np.intp], confidence: NDArray[np.float32]) -> None:
     """Count the images of one answer; both arrays have the shape (N,)."""
-    IMAGES.add(len(digits))
+    IMAGES.add(amount=len(digits))
     if len(digits) == 1:  # the usual case, in a fifth of the time
-        PREDICTIONS.add(1, int(digits[0]))
+        PREDICTIONS.add(int(digits[0]))
         CONFIDENCE.observe(float(confidence[0]))
         return
     for digit, count in enumerate(np.bincount(digits)):
-        PREDICTIONS.add(count, digit)
+        PREDICTIONS.add(digit, amount=count)
     CONFIDENCE.observe_all(confidence)
-
-
-def tell_served(version: str, recipe: str, runtime: str, device: str) -> None:
-    """Let `model_info` name this version, and no longer the one before."""
-    MODEL_INFO.tell(version, recipe, runtime, device)
-
-
-def count_load_failure(reason: LoadFailure) -> None:
-    """Count one version that was not served."""
-    MODEL_LOAD_FAILURES.add(1, reason)
 
 
 def exposition() -> bytes:

@@ -4,7 +4,6 @@
 """
 
 import errno
-import ipaddress
 import logging
 import os
 import socket
@@ -31,17 +30,16 @@ def check_address(host: str, port: str | int) -> None:
     other = "choose another: make serve PORT=3001, or bentoml serve --port 3001."
     if not str(port).isdecimal() or int(port) > 65535:  # the system would take 80000 for 14464
         raise AddressError(f"{str(port)!r} is not a port: a number from 0 to 65535 is expected; {other}")
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        # As the service's own: else connections that have just ended would count as someone who listens.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            # Like the service's own socket; otherwise connections that have just ended would occupy the port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, int(port)))
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                raise AddressError(f"Port {port} is taken: stop what listens there, or {other}") from None
-            raise AddressError(
-                f"Port {port} of {host}: {error.strerror}. Give an address of this machine in --host, or {other}"
-            ) from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise AddressError(f"Port {port} is taken: stop what listens there, or {other}") from None
+        sentence = f"Port {port} of {host}: {error.strerror}. Give an address of this machine in --host, or {other}"
+        raise AddressError(sentence) from None
 
 
 def check_chosen_address() -> None:
@@ -56,11 +54,10 @@ def check_chosen_address() -> None:
 
 
 def log_address(listening: socket.socket, is_encrypted: bool) -> None:
-    """Log where `listening` listens, which BentoML's own line calls localhost even where everyone can reach it."""
+    """Log where `listening` listens. BentoML's own line says localhost for 0.0.0.0, too."""
     host, port = listening.getsockname()[:2]
     scheme = "https" if is_encrypted else "http"
-    anyone = ", which all networks of this machine reach" if ipaddress.ip_address(host).is_unspecified else ""
-    logger.info("listening on %s://%s:%d%s", scheme, f"[{host}]" if ":" in host else host, port, anyone)
+    logger.info("listening on %s://%s:%d", scheme, f"[{host}]" if ":" in host else host, port)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
-from service.http.connections import MAX_HEAD_BYTES
+from service.http.transport import MAX_HEADER_BYTES
 from tests.support.fuzz_cases import Case, cases
 from tests.support.project import SEVEN
 from tests.support.raw_http import Answer, Connection
@@ -41,8 +41,6 @@ class FuzzClient:
 
     def try_all(self, batch: list[Case], pipelined: int) -> None:
         whole = [case for case in batch if case.is_whole]
-        if any(len(case.data) > MAX_HEAD_BYTES for case in whole):
-            pipelined = 1  # a 431 does not wait for the answers to those before
         while whole:
             with Connection(self._server.address) as connection:
                 whole = self._try_whole(connection, whole, pipelined)
@@ -81,7 +79,7 @@ class FuzzClient:
                 self.statuses["400 before HTTP is understood"] += is_uvicorns
 
     def _check(self, case: Case, answer: Answer) -> None:
-        if answer.status == 431 and len(case.data) > MAX_HEAD_BYTES:  # before HTTP is understood, like uvicorn's 400
+        if answer.status == 431 and len(case.data) > MAX_HEADER_BYTES:  # before HTTP is understood, like uvicorn's 400
             self.statuses["431"] += 1
             return
         assert str(answer.status) in self._allowed(case), (case, answer)

@@ -1,9 +1,12 @@
 """What bodies made to take memory take: at most 96 MiB above idle, and after some quiet seconds nearly none."""
 
+import contextlib
 import gzip
+import socket
 import struct
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,10 +17,12 @@ from PIL import Image
 
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG
 from tests.support.bodies import npy
+from tests.support.metrics import scrape, value
 from tests.support.pictures import chunk, encoded, with_chunks
 from tests.support.project import PIXELS, SEVEN
 from tests.support.raw_http import Connection, post
 from tests.support.serving import Server, serving
+from tests.support.waiting import until
 
 MIB = 2**20
 MAX_BYTES = 16 * MIB
@@ -170,8 +175,35 @@ def test_evidence_for_as_many_images_as_may_come_does_neither(warm: Server, name
     assert 200 in watched(warm, name, AT_ONCE, "/predict?explain=true")
 
 
+def test_answers_that_are_not_read_take_little_memory_and_are_cut_off(reading_home: Path) -> None:
+    dense = np.random.default_rng(0).integers(1, 256, (1024, 784), np.uint8).tobytes()
+    request = post(dense, BYTES, "/predict?explain=true")  # 9 MB of answer
+    with serving(reading_home, REQUEST_TIMEOUT_SECONDS="2") as server, contextlib.ExitStack() as clients:
+        status_of(server, request)
+        time.sleep(QUIET_SECONDS)
+        idle = server.memory_kib()
+        server.forget_peak()
+        connections = [clients.enter_context(Connection(server.address)) for _ in range(20)]
+        statuses = Counter(begun_answer(connection, request) for connection in connections)
+        peak = (server.peak_kib() - idle) / 1024
+        until(lambda: value(scrape(server), "unread_answers_total") == statuses[200])
+        left, pending = left_above(server, idle), value(scrape(server), "body_bytes_pending")
+    print(f"{statuses}: at most {peak:.0f} MiB above idle, {left:.1f} after")
+    assert set(statuses) == {200, 429}
+    assert peak <= PEAK_MIB
+    assert left <= LEFT_MIB
+    assert pending == 0
+
+
+def begun_answer(connection: Connection, request: bytes) -> int:
+    """Send `request` and read no more of the answer than its status."""
+    connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+    connection.send(request)
+    return int(connection.socket.recv(12)[9:])
+
+
 @pytest.mark.parametrize("coding", ["gzip", "deflate"])
-def test_a_compressed_body_is_refused_unpacked_by_nobody(server: Server, coding: str) -> None:
+def test_a_compressed_body_is_refused_without_being_unpacked(server: Server, coding: str) -> None:
     bomb = zlib.compress(b"[" * 128 * MIB, wbits=31 if coding == "gzip" else 15)
     idle = server.memory_kib()
     server.forget_peak()

@@ -78,7 +78,7 @@ def test_rollback_without_a_tag_goes_to_the_one_published_before_the_served_one(
     assert rollback() == "digit-classifier:middle"
     assert served_version() == "middle"
     assert rollback() == "digit-classifier:a_oldest"
-    assert "no version was published before" in refusal_of()
+    assert refusal_of() == "no version was published before the one served now; `list` shows what there is."
     assert sorted(path.name for path in three.iterdir()) == ["a_oldest", "latest", "middle", "newest"]
 
 
@@ -160,6 +160,18 @@ def test_from_what_cannot_be_served_rollback_is_refused_where_no_version_is_whol
         (three / version / LITERT_FILE).unlink()
     assert "names newest, which cannot be served: " in refusal_of()
     assert "no version in the store is whole" in refusal_of()
+
+
+def test_what_is_wrong_with_the_served_version_is_a_part_of_a_sentence(three: Path):
+    (three / "newest" / LITERT_FILE).unlink()
+    problem = problem_of_served()
+    assert problem
+    assert problem.endswith("model.tflite is missing, but is in the card of digit-classifier:newest")
+
+
+def test_a_latest_that_is_no_text_names_no_version(three: Path):
+    (three / "latest").write_bytes(b"\xff\xfe")
+    assert served_version() is None
 
 
 @pytest.mark.usefixtures("versions_folder")

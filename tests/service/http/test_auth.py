@@ -15,6 +15,7 @@ from tests.support.project import SEVEN
 from tests.support.serving import Server, serving
 
 KEYS = "first-key-0123456789", "second-key-987654321"
+ORIGIN = "https://page.example"
 BEHIND_THE_KEY = ["/", "/model", "/docs.json", "/schema.json", "/metrics", "/elsewhere"]
 
 
@@ -72,7 +73,7 @@ def test_without_keys_everything_is_open() -> None:
 
 @pytest.fixture(scope="module")
 def guarded(reading_home: Path) -> Iterator[Server]:
-    with serving(reading_home, API_KEYS=",".join(KEYS)) as server:
+    with serving(reading_home, API_KEYS=",".join(KEYS), CORS_ORIGINS=ORIGIN) as server:
         yield server
 
 
@@ -108,6 +109,12 @@ def test_probes_need_no_key(guarded: Server, path: str) -> None:
     assert get(guarded, path).status_code == 200
 
 
+def test_pages_of_a_named_origin_may_read_what_answers_say_in_headers(guarded: Server) -> None:
+    answer = httpx.get(f"{guarded.url}/model", headers={"origin": ORIGIN, "authorization": f"Bearer {KEYS[0]}"})
+    assert answer.headers["access-control-allow-origin"] == ORIGIN
+    assert answer.headers["access-control-expose-headers"] == "X-Model-Version, Server-Timing, Retry-After"
+
+
 def test_metrics_can_be_opened(home) -> None:
     with serving(home, API_KEYS=KEYS[0], PUBLIC_METRICS="true") as server:
         assert (get(server, "/metrics").status_code, get(server, "/model").status_code) == (200, 401)
@@ -115,7 +122,7 @@ def test_metrics_can_be_opened(home) -> None:
 
 @pytest.mark.parametrize("keys", ["short", f"{KEYS[0]},", "sixteen characters with blanks"])
 def test_a_bad_key_stops_the_start_and_is_not_shown(keys: str) -> None:
-    with pytest.raises(ValueError, match=r"API_KEYS=…: each key has at least 16 characters") as error:
+    with pytest.raises(ValueError, match=r"API_KEYS=…: each key needs at least 16 ASCII characters and no spaces") as error:
         Settings.from_environment({"API_KEYS": keys})
     assert keys not in str(error.value)
     assert KEYS[0] not in repr(Settings(api_keys=KEYS))

@@ -126,6 +126,43 @@ def test_the_page_and_its_files_forbid_what_is_not_their_own(server: Server) -> 
         assert "unsafe" not in policy
 
 
+LOADED = ["/", "/web/app.js", "/samples", "/model/weights", "/model/pictures/weights.png", "/perceptron?target=0110"]
+
+
+def get(server: Server, path: str, **headers: str) -> httpx.Response:
+    named = {name.replace("_", "-").lower(): value for name, value in headers.items()}
+    return httpx.get(f"{server.url}{path}", headers={"accept-encoding": "identity"} | named)
+
+
+@pytest.mark.parametrize("path", LOADED)
+@pytest.mark.parametrize("coding", ["identity", "gzip"])
+@pytest.mark.parametrize("known", ["{0}", "W/{0}", '"another", {0}', '{0},"another"', "*"])
+def test_what_the_browser_has_is_not_sent_again(server: Server, path: str, coding: str, known: str) -> None:
+    first = get(server, path, Accept_Encoding=coding)
+    again = get(server, path, Accept_Encoding=coding, If_None_Match=known.format(first.headers["etag"]))
+    assert (first.status_code, again.status_code, again.content) == (200, 304, b"")
+    for name in ("etag", "vary", "cache-control"):
+        assert again.headers[name] == first.headers[name]
+
+
+@pytest.mark.parametrize("path", LOADED)
+def test_what_it_does_not_have_is_sent(server: Server, path: str) -> None:
+    plain, packed = get(server, path), get(server, path, Accept_Encoding="gzip, br")
+    assert plain.headers["etag"].startswith('"')
+    assert (plain.headers["vary"], plain.headers["cache-control"]) == ("Accept-Encoding", "no-cache")
+    assert plain.content == packed.content
+    is_packed = packed.headers.get("content-encoding") == "gzip"
+    assert is_packed == (not path.endswith(".png"))
+    assert (plain.headers["etag"] != packed.headers["etag"]) == is_packed
+    for known in ("", '"another"', plain.headers["etag"].strip('"'), *[plain.headers["etag"]] * is_packed):
+        assert get(server, path, Accept_Encoding="gzip", If_None_Match=known).status_code == 200
+
+
+@pytest.mark.parametrize("accepted", ["", "br", "identity", "gzip;q=0", "gzip;q=0, identity", "deflate;q=1, gzip;q=0.0"])
+def test_nothing_is_compressed_for_clients_that_do_not_accept_it(server: Server, accepted: str) -> None:
+    assert "content-encoding" not in get(server, "/model/weights", Accept_Encoding=accepted).headers
+
+
 def test_all_pages_together_are_under_1500_lines_and_150_kb() -> None:
     files = [path.read_bytes() for path in (ROOT / "service/web").iterdir()]
     assert sum(content.count(b"\n") for content in files) < 1500

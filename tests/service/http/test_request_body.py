@@ -1,4 +1,4 @@
-"""What bodies may take together, and for how long a large one that does not come is believed."""
+"""What bodies may take together, and for how long a large one that does not arrive is believed."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -7,7 +7,7 @@ import pytest
 from starlette.types import Message, Receive
 
 from service.errors import ApiError
-from service.http.request_body import BodyReader
+from service.http.request_body import BodyReader, ByteBudget
 
 KIB = 1024
 LARGE = 100 * KIB
@@ -15,7 +15,7 @@ MAX_PENDING_BODY_BYTES = 400 * KIB
 
 
 def body_reader(seconds: float = 10) -> BodyReader:
-    return BodyReader(200 * KIB, MAX_PENDING_BODY_BYTES, seconds)
+    return BodyReader(200 * KIB, ByteBudget(MAX_PENDING_BODY_BYTES), seconds)
 
 
 def sending(*chunks: bytes | float) -> Receive:
@@ -37,10 +37,10 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
     asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
-def test_a_body_comes_whole_from_its_chunks() -> None:
+def test_a_body_is_put_together_from_its_chunks() -> None:
     async def scenario() -> None:
-        with body_reader().place(6) as place:
-            assert await body_reader().read(sending(b"ab", b"cd", b"ef"), place) == b"abcdef"
+        with body_reader().reserve(6) as reservation:
+            assert await body_reader().read(sending(b"ab", b"cd", b"ef"), reservation) == b"abcdef"
 
     run(scenario)
 
@@ -50,12 +50,12 @@ def test_a_body_may_have_its_limit_announced_or_not(beyond: int) -> None:
     size = 200 * KIB + beyond
 
     async def announced() -> None:
-        with body_reader().place(size):
+        with body_reader().reserve(size):
             pass
 
     async def in_chunks() -> None:
-        with body_reader().place(None) as place:
-            await body_reader().read(sending(bytes(KIB), bytes(size - KIB)), place)
+        with body_reader().reserve(None) as reservation:
+            await body_reader().read(sending(bytes(KIB), bytes(size - KIB)), reservation)
 
     for scenario in (announced, in_chunks):
         if beyond > 0:
@@ -69,15 +69,15 @@ def test_a_body_may_have_its_limit_announced_or_not(beyond: int) -> None:
 def test_large_bodies_are_refused_where_they_do_not_fit_and_small_ones_are_not() -> None:
     async def scenario() -> None:
         bodies = body_reader()
-        with bodies.place(LARGE), bodies.place(LARGE), bodies.place(LARGE):
-            with bodies.place(LARGE):
+        with bodies.reserve(LARGE), bodies.reserve(LARGE), bodies.reserve(LARGE):
+            with bodies.reserve(LARGE):
                 for announced in (LARGE, 64 * KIB + 1):
                     with pytest.raises(ApiError, match="409,600 bytes are pending") as refusal:
-                        bodies.place(announced)
+                        bodies.reserve(announced)
                     assert (refusal.value.status, refusal.value.headers["Retry-After"]) == (429, "1")
-                with bodies.place(64 * KIB), bodies.place(0):
+                with bodies.reserve(64 * KIB), bodies.reserve(0):
                     pass
-            with bodies.place(LARGE):
+            with bodies.reserve(LARGE):
                 pass
 
     run(scenario)
@@ -86,51 +86,85 @@ def test_large_bodies_are_refused_where_they_do_not_fit_and_small_ones_are_not()
 def test_small_bodies_are_bounded_too() -> None:
     async def scenario() -> None:
         bodies = body_reader()
-        places = [bodies.place(50 * KIB).__enter__() for _ in range(100)]  # none of them has sent anything
-        for place in places[:8]:
-            place.grow(50 * KIB)
+        reservations = [bodies.reserve(50 * KIB).__enter__() for _ in range(100)]  # none of them has sent anything
+        for reservation in reservations[:8]:
+            reservation.add(50 * KIB)
         with pytest.raises(ApiError):
-            bodies.place(50 * KIB)
-        for place in places:
-            place.__exit__()
-        bodies.place(50 * KIB)
+            bodies.reserve(50 * KIB)
+        for reservation in reservations:
+            reservation.__exit__()
+        bodies.reserve(50 * KIB)
 
     run(scenario)
 
 
-def test_bodies_in_chunks_are_counted_as_they_come() -> None:
+def test_bodies_in_chunks_are_counted_as_they_arrive() -> None:
     async def scenario() -> None:
         bodies = body_reader()
-        with bodies.place(150 * KIB), bodies.place(150 * KIB), bodies.place(None) as place:
+        with bodies.reserve(150 * KIB), bodies.reserve(150 * KIB), bodies.reserve(None) as reservation:
             with pytest.raises(ApiError) as refusal:
-                await bodies.read(sending(bytes(LARGE), b"a", b"b"), place)
+                await bodies.read(sending(bytes(LARGE), b"a", b"b"), reservation)
             assert refusal.value.status == 429
-        with bodies.place(200 * KIB), bodies.place(200 * KIB):
+        with bodies.reserve(200 * KIB), bodies.reserve(200 * KIB):
             pass
 
     run(scenario)
 
 
-def test_what_was_announced_and_does_not_come_shuts_nobody_out_for_long() -> None:
+def test_what_was_announced_and_does_not_arrive_does_not_shut_others_out_for_long() -> None:
     async def scenario() -> None:
         bodies = body_reader()
-        with bodies.place(200 * KIB) as slow, bodies.place(200 * KIB):
-            slow.grow(KIB)
+        with bodies.reserve(200 * KIB) as slow, bodies.reserve(200 * KIB):
+            slow.add(KIB)
             with pytest.raises(ApiError):
-                bodies.place(LARGE)
+                bodies.reserve(LARGE)
             await asyncio.sleep(1.2)
-            with bodies.place(LARGE):
-                assert slow.taken == KIB
-        with bodies.place(200 * KIB), bodies.place(200 * KIB):
+            with bodies.reserve(LARGE):
+                assert slow.reserved == KIB
+        with bodies.reserve(200 * KIB), bodies.reserve(200 * KIB):
             pass
+
+    run(scenario)
+
+
+def test_a_body_that_is_there_is_read_without_a_timer() -> None:
+    reading = body_reader().read(sending(b"ab"), body_reader().reserve(2))
+    with pytest.raises(StopIteration) as returned:
+        reading.send(None)  # outside of an event loop, where no timer could be set
+    assert returned.value.value == b"ab"
+
+
+def test_of_a_large_body_that_is_refused_unread_nothing_stays_pending() -> None:
+    async def scenario() -> None:
+        bodies = body_reader()
+        with bodies.reserve(LARGE):
+            assert bodies.pending_bytes == LARGE
+        assert bodies.pending_bytes == 0
+        await asyncio.sleep(1.2)  # longer than what is announced counts
+        assert bodies.pending_bytes == 0
+
+    run(scenario)
+
+
+def test_what_is_made_of_a_body_counts_in_its_place_until_the_answer_is_sent() -> None:
+    async def scenario() -> None:
+        bodies = body_reader()
+        with bodies.reserve(LARGE) as reservation:
+            assert await bodies.read(sending(bytes(LARGE)), reservation)
+            reservation.resize(4 * LARGE)
+            await asyncio.sleep(1.2)
+            assert bodies.pending_bytes == 4 * LARGE
+            with pytest.raises(ApiError):
+                bodies.reserve(LARGE)
+        assert bodies.pending_bytes == 0
 
     run(scenario)
 
 
 def test_a_body_that_is_not_complete_in_time_is_a_408() -> None:
     async def scenario() -> None:
-        with body_reader().place(2) as place, pytest.raises(ApiError, match=r"not complete after 0\.05 s") as refusal:
-            await body_reader(0.05).read(sending(b"a", 5.0, b"b"), place)
+        with body_reader().reserve(2) as reservation, pytest.raises(ApiError, match=r"not complete after 0\.05 s") as refusal:
+            await body_reader(0.05).read(sending(b"a", 5.0, b"b"), reservation)
         assert refusal.value.status == 408
 
     run(scenario)

@@ -5,14 +5,18 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from service.http.request_cycle import RequestCycle
+from service.observability import metrics
 from service.protocols.media_types import JSON
 from tests.support.metrics import scrape, value
 from tests.support.project import SEVEN
 from tests.support.raw_http import Connection, post, request_headers
 from tests.support.serving import Server, serving
+from tests.support.waiting import until
 
 MIB = 2**20
 PATIENCE_SECONDS = 1.5
@@ -84,6 +88,33 @@ def test_the_connection_is_cut_when_the_rest_does_not_come(impatient: Server) ->
         assert PATIENCE_SECONDS - 0.2 < time.monotonic() - started < PATIENCE_SECONDS + 2
 
 
+def test_a_request_that_is_cancelled_before_its_first_byte_counts_as_a_504() -> None:
+    async def nothing(*_: object) -> Any:
+        raise AssertionError("the request only begins")
+
+    def counted() -> int:
+        lines = metrics.exposition().decode().splitlines()
+        return sum(line.startswith('digit_classifier_requests_total{route="/begun",status="504"}') for line in lines)
+
+    metrics.start(["/begun"])
+    assert counted() == 0
+    RequestCycle({"method": "POST", "headers": []}, nothing, nothing, "/begun", 1).count()
+    assert counted() == 1
+
+
+def test_requests_and_bodies_that_are_pending_can_be_scraped(impatient: Server) -> None:
+    def pending() -> tuple[float, float]:
+        series = scrape(impatient)
+        return value(series, "requests_in_flight") - 1, value(series, "body_bytes_pending")  # the scrape is one itself
+
+    assert pending() == (0, 0)
+    with Connection(impatient.address, 30) as connection:
+        connection.send(request_headers(Content_Type=JSON, Content_Length=MIB) + b" " * 1000)
+        until(lambda: pending() == (1, MIB))
+        until(lambda: pending() == (1, 1000))
+    until(lambda: pending() == (0, 0))
+
+
 def test_a_slow_body_is_a_408_and_the_connection_is_cut(impatient: Server) -> None:
     with Connection(impatient.address, 30) as connection:
         answer = connection.ask(request_headers(Content_Type=JSON, Content_Length=100))
@@ -96,7 +127,7 @@ def test_a_client_that_asks_before_it_sends_is_told_not_to(impatient: Server) ->
         assert connection.ask(request_headers(Content_Type=JSON, Content_Length=2 * MIB, Expect="100-continue")).status == 413
 
 
-def test_what_is_cut_or_thrown_away_is_counted_once_and_not_logged(impatient: Server) -> None:
+def test_what_is_cut_off_or_discarded_is_counted_once_and_not_logged(impatient: Server) -> None:
     refused = {"route": "/predict", "status": "413"}
     before = value(scrape(impatient), "requests_total", **refused)
     with Connection(impatient.address, 30) as connection:
@@ -152,19 +183,3 @@ def test_a_length_with_zeros_before_it_is_that_length(impatient: Server) -> None
     with Connection(impatient.address, 30) as connection:
         request = request_headers(Content_Type=JSON, Content_Length="0" * 5000 + str(len(SEVEN))) + SEVEN
         assert connection.ask(request).json()["digits"] == [7]
-
-
-def test_headers_without_end_are_cut_off(impatient: Server) -> None:
-    with Connection(impatient.address, 30) as connection:
-        assert connection.ask(post(SEVEN)).json()["digits"] == [7]
-        connection.send(b"GET /model HTTP/1.1\r\nX: ")
-        with contextlib.suppress(ConnectionResetError, BrokenPipeError):
-            for _ in range(10_000):
-                connection.send(b"a" * 10_000)
-            pytest.fail("100 MB of header were taken in")
-
-
-@pytest.mark.parametrize("size", [30_000, 60_000])
-def test_long_headers_are_answered(impatient: Server, size: int) -> None:
-    with Connection(impatient.address, 30) as connection:
-        assert connection.ask(post(SEVEN, X="a" * size)).json()["digits"] == [7]

@@ -97,13 +97,13 @@ def test_the_mode_of_a_jpeg_makes_no_difference(seven: Pixels, mode: str, progre
 
 
 @pytest.mark.parametrize("grey", [0, 60, 200, 255])
-def test_ink_alone_stands_out_from_its_transparent_ground(seven: Pixels, grey: int) -> None:
+def test_a_digit_alone_stands_out_from_its_transparent_background(seven: Pixels, grey: int) -> None:
     picture = transparent(seven, np.random.default_rng(0), (grey, grey, grey))
     assert is_like(read_picture(encoded(picture)), seven)
     assert is_like(read_picture(encoded(picture.convert("LA"))), seven)
 
 
-def test_transparency_in_a_palette_and_as_one_colour_is_a_ground(seven: Pixels) -> None:
+def test_transparency_in_a_palette_and_as_one_colour_is_a_background(seven: Pixels) -> None:
     indices = Image.fromarray((seven > 127).astype(np.uint8))
     indices.putpalette([0, 0, 0, 10, 10, 10])
     for transparency in (0, b"\x00\xff", b"\x40\xff"):
@@ -164,7 +164,7 @@ def test_a_tiny_picture_is_scaled_up(size: tuple[int, int]) -> None:
     assert rows / columns == pytest.approx(size[0] / size[1], rel=0.1)
 
 
-def test_light_on_paper_that_is_in_part_in_the_shade_is_not_ink(seven: Pixels) -> None:
+def test_paper_that_is_in_part_in_the_shade_is_background(seven: Pixels) -> None:
     paper = on_paper(seven, np.random.default_rng(0)).astype(float)
     paper[:, 300:] *= 0.75
     assert is_like(read_picture(encoded(paper.astype(np.uint8))), seven)
@@ -189,7 +189,7 @@ BLANK = {
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG"])
 @pytest.mark.parametrize("name", BLANK)
-def test_a_picture_without_ink_is_refused(name: str, form: str) -> None:
+def test_a_picture_without_a_digit_is_refused(name: str, form: str) -> None:
     with pytest.raises(ValueError, match=r"the picture is blank: .*; send one digit"):
         read_picture(encoded(BLANK[name], form))
 

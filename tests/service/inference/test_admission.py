@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from service.inference.admission import Admission, DeadlineError, QueueFullError
+from service.inference.admission import Admission, DeadlineError
 from service.inference.batcher import Batcher, Result
 from service.observability import metrics
 from tests.support.engines import SECONDS, Recorder, images, numbers_of, run
@@ -165,61 +165,5 @@ def test_the_next_is_admitted_when_all_who_were_queued_are_too_late() -> None:
         assert numbers_of(await waiting) == [5]
         await asyncio.gather(*tasks)
         assert queue.is_empty()
-
-    run(scenario)
-
-
-def test_no_more_are_admitted_than_there_is_room_for() -> None:
-    async def scenario() -> None:
-        admission = Admission(2, 100)
-        admitted = []
-
-        async def wait(number: int) -> None:
-            with admission.slot() as slot:
-                await slot.wait(1, SECONDS)
-                admitted.append(number)
-                await asyncio.sleep(0.01)
-
-        with admission.slot() as slot:
-            slot.resize(2)
-            tasks = [asyncio.create_task(wait(number)) for number in range(5)]
-            await asyncio.sleep(0.01)
-            assert admitted == []
-        await asyncio.sleep(0)
-        assert admitted == [0, 1]
-        await asyncio.gather(*tasks)
-        assert admitted == [0, 1, 2, 3, 4]
-        assert admission.queued_images == 0
-
-    run(scenario)
-
-
-@pytest.mark.parametrize("beyond", [0, 1])
-def test_the_queue_is_bounded_in_images(beyond: int) -> None:
-    async def scenario() -> None:
-        admission = Admission(10, 20)
-        with admission.slot() as nine, admission.slot() as others:
-            nine.resize(9)
-            if beyond:
-                with pytest.raises(QueueFullError):
-                    others.resize(12)
-            else:
-                others.resize(11)
-        assert admission.queued_images == 0
-
-    run(scenario)
-
-
-def test_images_that_are_computed_give_their_room_back_once() -> None:
-    async def scenario() -> None:
-        admission = Admission(10, 20)
-        with admission.slot() as slot:
-            slot.resize(10)
-            slot.release(4)
-            assert admission.queued_images == 6
-            slot.release(6)
-            slot.release(6)
-            assert admission.queued_images == 0
-        assert admission.queued_images == 0
 
     run(scenario)

@@ -5,6 +5,7 @@ import threading
 
 import numpy as np
 
+from models.engine import Engine
 from service.inference.batcher import Batcher
 from tests.support.engines import SECONDS, Recorder, images, numbers_of, run
 
@@ -96,6 +97,51 @@ def test_a_request_larger_than_a_batch_is_split_and_joined_again() -> None:
 
     run(scenario)
     assert recorder.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+
+
+def test_a_request_that_is_split_has_the_confidence_of_each_image_and_the_seconds_of_all_its_parts() -> None:
+    recorder = Recorder()
+
+    async def scenario() -> None:
+        answer = await Batcher(4).submit(recorder.engine, images(*range(10)), SECONDS)
+        assert answer.confidence.tolist() == list(range(10))
+        assert answer.digits.tolist() == [0] + [3] * 9
+        assert answer.compute_seconds > 0
+        assert answer.queue_seconds > 0
+
+    run(scenario)
+
+
+def test_a_large_batch_runs_on_the_engines_own_thread_and_the_batcher_works_meanwhile() -> None:
+    recorder, names = Recorder(max_inline_images=1), []
+
+    def run_and_note_the_thread(batch: np.ndarray) -> np.ndarray:
+        names.append(threading.current_thread().name)
+        return recorder.run(batch)
+
+    async def scenario() -> None:
+        batcher = Batcher(100)
+        assert batcher.is_working is False
+        large = asyncio.ensure_future(
+            batcher.submit(Engine("litert", "cpu", run_and_note_the_thread, 1), images(1, 2), SECONDS)
+        )
+        await asyncio.wrap_future(recorder.running)
+        assert batcher.is_working is True
+        recorder.may_go_on.set()
+        await large
+        assert batcher.is_working is False
+
+    run(scenario)
+    assert names == ["engine_0"]
+
+
+def test_a_request_is_told_how_many_of_its_images_go_into_each_batch() -> None:
+    async def scenario() -> None:
+        left: list[int] = []
+        await Batcher(4).submit(Recorder().engine, images(*range(10)), SECONDS, left.append)
+        assert left == [4, 4, 2]
+
+    run(scenario)
 
 
 def test_a_batch_is_of_one_version_and_each_request_is_answered_by_its_own() -> None:

@@ -29,9 +29,9 @@ def registry() -> Iterator[CollectorRegistry]:
 def test_the_text_is_that_of_prometheus_client_for_the_same_counts(registry: CollectorRegistry) -> None:
     odd = 'with "quotes" and a \\'
     table = Table()
-    counter = table.add(Counter("things", "Things\nseen.", kind=("a", odd), size=(1, 2)))
-    gauge = table.add(Gauge("level", "How high."))
-    histogram = table.add(Histogram("seconds", "How long.", BOUNDS, kind=("a", "b")))
+    counter = Counter(table, "things", "Things\nseen.", kind=("a", odd), size=(1, 2))
+    gauge = Gauge(table, "level", "How high.")
+    histogram = Histogram(table, "seconds", "How long.", BOUNDS, kind=("a", "b"))
     table.share()
     their_counter = prometheus_client.Counter("digit_classifier_things", "Things\nseen.", ("kind", "size"), registry=registry)
     their_gauge = prometheus_client.Gauge("digit_classifier_level", "How high.", registry=registry)
@@ -40,7 +40,7 @@ def test_the_text_is_that_of_prometheus_client_for_the_same_counts(registry: Col
     )
     for kind in ("a", odd):
         for size in (1, 2):
-            counter.add(size / 4, kind, size)
+            counter.add(kind, size, amount=size / 4)
             their_counter.labels(kind, size).inc(size / 4)
     gauge.set(7)
     gauge.add(-2.5)
@@ -59,7 +59,7 @@ def numbers(count: int) -> "memoryview[float]":
 
 def test_observing_all_at_once_is_observing_each() -> None:
     values = np.array(VALUES, np.float32)
-    together, singly = Histogram("x", "", BOUNDS), Histogram("x", "", BOUNDS)
+    together, singly = Histogram(Table(), "x", "", BOUNDS), Histogram(Table(), "x", "", BOUNDS)
     at_once, each = numbers(len(BOUNDS) + 2), numbers(len(BOUNDS) + 2)
     together.place(at_once)
     singly.place(each)
@@ -72,25 +72,25 @@ def test_observing_all_at_once_is_observing_each() -> None:
 
 def test_a_gauge_is_the_sum_over_those_that_live_and_a_counter_over_all_that_ever_did() -> None:
     rows, is_live = np.array([[1.0], [2.0], [4.0]]), np.array([True, False, True])
-    (gauge,) = Gauge("x", "").collect(rows, is_live).samples
-    (counter,) = Counter("x", "").collect(rows, is_live).samples
+    (gauge,) = Gauge(Table(), "x", "").collect(rows, is_live).samples
+    (counter,) = Counter(Table(), "x", "").collect(rows, is_live).samples
     assert (gauge.value, counter.value) == (5, 7)
 
 
 def test_a_worker_that_takes_over_the_row_of_another_counts_on_but_its_gauges_begin_at_0() -> None:
     row = numbers(2)
     row[0] = row[1] = 3
-    counter, gauge = Counter("x", ""), Gauge("y", "")
+    counter, gauge = Counter(Table(), "x", ""), Gauge(Table(), "y", "")
     counter.place(row[:1])
     gauge.place(row[1:])
-    counter.add(1)
+    counter.add()
     gauge.add(1)
     assert row.tolist() == [4, 1]
 
 
 def test_an_info_names_what_live_workers_told_last_each_once() -> None:
     table = Table()
-    info = table.add(Info("version", "", ("name", "device")))
+    info = Info(table, "version", "", ("name", "device"))
     table.share()
     assert "version{" not in text_of(table)
     info.tell("a-long-name", "cpu")
@@ -102,7 +102,7 @@ def test_an_info_names_what_live_workers_told_last_each_once() -> None:
 
 def test_what_several_workers_tell_alike_is_one_series_and_what_dead_ones_told_is_none() -> None:
     row, others = numbers(Info.width), numbers(Info.width)
-    info, dead = Info("x", "", ("name",)), Info("x", "", ("name",))
+    info, dead = Info(Table(), "x", "", ("name",)), Info(Table(), "x", "", ("name",))
     info.place(row)
     dead.place(others)
     info.tell("é" * 1000)  # longer than there is room for
@@ -113,10 +113,10 @@ def test_what_several_workers_tell_alike_is_one_series_and_what_dead_ones_told_i
 
 def test_of_routes_only_what_occurred_is_shown_and_of_other_labels_all() -> None:
     table = Table()
-    by_route = table.add(Counter("requests", "", route=("/a", "/b"), status=(200, 400)))
-    table.add(Counter("rejected", "", reason=("full", "late")))
+    by_route = Counter(table, "requests", "", route=("/a", "/b"), status=(200, 400))
+    Counter(table, "rejected", "", reason=("full", "late"))
     table.share()
-    by_route.add(1, "/b", 400)
+    by_route.add("/b", 400)
     assert [line for line in text_of(table).splitlines() if not line.startswith("#")] == [
         'digit_classifier_requests_total{route="/b",status="400"} 1.0',
         'digit_classifier_rejected_total{reason="full"} 0.0',

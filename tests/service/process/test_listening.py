@@ -1,14 +1,10 @@
 """Which addresses can be listened on, and what is said of others."""
 
-import os
 import socket
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from service.process.listening import check_address
-from tests.support.project import ROOT
 
 HERE = "127.0.0.1"
 
@@ -43,18 +39,3 @@ def test_what_is_no_port_is_named(port: str | int) -> None:
 def test_an_address_that_is_not_this_machines_is_named() -> None:
     with pytest.raises(ValueError, match=r"^Port 3000 of 198\.51\.100\.1: Cannot assign requested address\. Give an address"):
         check_address("198.51.100.1", 3000)
-
-
-def test_make_serve_says_it_before_any_training(tmp_path: Path) -> None:
-    finished = subprocess.run(
-        ["make", "serve", "PORT=abc"],
-        cwd=ROOT,
-        env=os.environ | {"BENTOML_HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode != 0
-    assert finished.stderr.startswith("'abc' is not a port: a number from 0 to 65535 is expected; choose another")
-    assert "Traceback" not in finished.stderr
-    assert not (tmp_path / "models").exists()

@@ -40,6 +40,9 @@ JSON, BYTES = "application/json", "application/octet-stream"
         (f"{BYTES}, application/*", BYTES),
         (f"{BYTES}, {JSON}", JSON),
         (f"{JSON}, {BYTES}", JSON),
+        # Of one range that is repeated, the highest quality counts.
+        (f"{BYTES};q=0.5, {BYTES};q=0.1, {JSON};q=0.4", BYTES),
+        (f"{BYTES};q = 0.1, {JSON};q=0.4", JSON),
         # Nothing that is offered is acceptable.
         ("text/html", JSON),
         ("text/*, image/png", JSON),
@@ -71,7 +74,7 @@ def test_the_type_of_the_highest_quality_is_chosen(accept: str, chosen: str) -> 
         f"{BYTES};q=.2, {JSON};q=.1",
     ],
 )
-def test_case_blanks_and_other_parameters_make_no_difference(accept: str) -> None:
+def test_case_white_space_and_other_parameters_make_no_difference(accept: str) -> None:
     assert preferred(accept, (JSON, BYTES)) == BYTES
 
 

@@ -1,16 +1,17 @@
 """Bodies that are not JSON, read in process: `.npy`, bytes, multipart; and what their headers may not do."""
 
 import io
+import re
 import tracemalloc
 
 import numpy as np
 import pytest
 
-from models.digits import check_images
+from models.digits import EXPECTED, check_images
 from service.errors import ApiError
-from service.protocols.media_types import BYTES, MULTIPART, NPY, PNG, REQUEST_FORMATS, decode, request_format
+from service.protocols.media_types import BYTES, JPEG, MULTIPART, NPY, PNG, REQUEST_FORMATS, decode, request_format
 from tests.support.bodies import npy, npy_with_header
-from tests.support.project import ROOT
+from tests.support.project import ROOT, SEVEN_PNG
 from training.data import Mnist
 
 
@@ -21,7 +22,7 @@ def read(media_type: str, body: bytes, parameters: str = "") -> np.ndarray:
 def refusal(media_type: str, body: bytes, parameters: str = "") -> str:
     with pytest.raises(ApiError) as refused:
         read(media_type, body, parameters)
-    assert refused.value.status == 400
+    assert (refused.value.status, refused.value.reason) == (400, "malformed")
     return str(refused.value)
 
 
@@ -161,4 +162,70 @@ def test_pictures_that_nobody_waits_for_any_more_are_not_read() -> None:
     form = b"".join(b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n%b\r\n' % picture for _ in range(5)) + b"--x--\r\n"
     with pytest.raises(ApiError, match=r"2 of 5 pictures were read in time; send fewer at a time") as error:
         decode(REQUEST_FORMATS[MULTIPART], form, f"{MULTIPART}; boundary=x", 1024, lambda: next(seen))
-    assert error.value.status == 504
+    assert (error.value.status, error.value.reason) == (504, "deadline_exceeded")
+
+
+LIE = "the header says (2, 784) of float64, but 6,272 bytes follow it; write the file with numpy.save and send all of it."
+SENTENCES = {
+    "bytes": (BYTES, bytes(1785), "the body has 1,785 bytes, not N × 784; send one unsigned byte for each pixel."),
+    "a type": (NPY, npy(np.zeros((1, 784), bool)), f"the array is of type bool, not of real numbers; {EXPECTED}."),
+    "a lie": (NPY, npy_with_header("{'descr': '<f8', 'fortran_order': False, 'shape': (2, 784)}", bytes(6272)), LIE),
+    "a version": (
+        NPY,
+        b"\x93NUMPY\x03\x00",
+        "the body is not a .npy array (version (3, 0) is not supported); write it with numpy.save.",
+    ),
+    "no boundary": (
+        MULTIPART,
+        b"",
+        "the Content-Type has no boundary; send multipart/form-data; boundary=… as HTTP clients do.",
+    ),
+    "no parts": (f"{MULTIPART}; boundary=x", form(), "the form has no parts; send one PNG or JPEG in each part."),
+    "no end": (f"{MULTIPART}; boundary=x", b"", "the form ends before its closing boundary; send all of it."),
+}
+
+
+@pytest.mark.parametrize(("content_type", "body", "sentence"), SENTENCES.values(), ids=SENTENCES)
+def test_a_body_that_is_refused_is_told_what_was_received_and_what_to_send(
+    content_type: str, body: bytes, sentence: str
+) -> None:
+    media_type, _, parameters = content_type.partition(";")
+    assert refusal(media_type, body, f";{parameters}") == sentence
+
+
+def test_what_a_library_says_of_a_body_is_cut_and_stands_within_our_own_words() -> None:
+    of_numpy = refusal(NPY, npy_with_header("{'descr': '|u1', 'shape': (1, 784), '" + "x" * 300 + "': 0}"))
+    assert re.fullmatch(r"the body is not a \.npy array \(.{100}\); write it with numpy\.save\.", of_numpy)
+    of_the_parser = refusal(MULTIPART, b"nonsense", "; boundary=x")
+    assert of_the_parser.startswith("the form cannot be read (")
+    assert of_the_parser.endswith("); send multipart/form-data as HTTP clients do.")
+
+
+@pytest.mark.parametrize(
+    ("content_type", "received"),
+    [
+        ("text/plain; charset=utf-8", "Content-Type is text/plain"),
+        ("a" * 500, f"Content-Type is {'a' * 80}"),
+        ("", "the request has no Content-Type"),
+        (" ; boundary=x", "the request has no Content-Type"),
+    ],
+)
+def test_another_media_type_is_told_which_are_read(content_type: str, received: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        request_format(content_type)
+    assert (refused.value.status, refused.value.reason) == (415, "media_type")
+    assert str(refused.value) == f"{received}; send one of: {', '.join(REQUEST_FORMATS)}."
+
+
+def test_pictures_alone_are_read_in_a_thread() -> None:
+    assert {name for name, each in REQUEST_FORMATS.items() if each.is_slow} == {PNG, JPEG, MULTIPART}
+
+
+def test_as_many_images_as_may_be_sent_are_read(mnist: Mnist) -> None:
+    assert read(BYTES, np.repeat(mnist.test.images[:1], 1024, axis=0).tobytes()).shape == (1024, 784)
+
+
+def test_pictures_alone_and_in_a_form_are_read_in_order() -> None:
+    alone, both = read(PNG, SEVEN_PNG), form(SEVEN_PNG, SEVEN_PNG)
+    assert alone.shape == (1, 784)
+    assert np.array_equal(read(MULTIPART, both, "; boundary=x"), np.concatenate([alone, alone]))
