@@ -1,7 +1,6 @@
 """Accepting connections: all that are pending, where uvloop takes one in a turn of its loop."""
 
 import asyncio
-import logging
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -10,8 +9,6 @@ from service.http.request_body import ByteBudget
 from service.http.transport import Connection
 from service.observability import metrics
 from service.process.listening import log_address
-
-logger = logging.getLogger(__name__)
 
 # In one turn; after so many, clients that are connected already are answered first.
 _MAX_ACCEPTED = 128
@@ -61,20 +58,19 @@ class _Listener:
         for _ in range(_MAX_ACCEPTED):
             try:
                 connection, _ = self._socket.accept()
-            except OSError:  # none is pending any more, it has left again, or no more files can be open
+            except OSError:  # none is pending any more, its client has left, or no more files can be open
                 return
             connection.setblocking(False)
-            task = self._loop.create_task(self._loop.connect_accepted_socket(self._factory, connection, ssl=self._tls))
+            task = self._loop.create_task(self._set_up(connection))
             self._arriving.add(task)
-            task.add_done_callback(self._end_arrival)
+            task.add_done_callback(self._arriving.discard)
 
-    def _end_arrival(self, task: asyncio.Task[Any]) -> None:
-        self._arriving.discard(task)
-        error = None if task.cancelled() else task.exception()
-        if error and not isinstance(error, OSError):  # which ssl.SSLError is, and the error of a client that left
-            logger.error("a connection could not be set up", exc_info=error)
-        elif error and self._tls:
-            metrics.FAILED_HANDSHAKES.add()
+    async def _set_up(self, connection: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._factory, connection, ssl=self._tls)
+        except OSError:  # the client has left, or sends what is no TLS: ssl.SSLError is one too
+            if self._tls:
+                metrics.FAILED_HANDSHAKES.add()
 
     def close(self) -> None:
         self._loop.remove_reader(self._socket)

@@ -1,4 +1,4 @@
-"""One request and its answer: when it was answered, and what becomes of the rest of a body that nobody read."""
+"""One request and its answer: counted once, and the rest of a body that was not read discarded."""
 
 import asyncio
 import time
@@ -44,7 +44,7 @@ class RequestCycle:
 
     async def receive(self) -> Message:
         message = await self._receive()
-        if not message.get("more_body", False):  # nor has a client more to send that has left
+        if not message.get("more_body", False):  # a client that has left sends no more either
             self._is_read = True
         return message
 

@@ -17,19 +17,19 @@ _TOO_LONG = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-type: application/json\r\n"
     b"content-length: %d\r\nconnection: close\r\n\r\n%s" % (len(_SENTENCE), _SENTENCE)
 )
-# So little waits for what is written next, until the end of the event loop's turn.
+# So small a write waits for the next one, until the end of the event loop's turn.
 _MAX_HELD_BYTES = 2**12
-# So often in the time that a client has to read is seen whether it has.
+# How often it is checked, in the time that a client has for reading, whether it has read.
 _CHECKS = 4
 
 
 class Connection(asyncio.Protocol):
     """Stands between the event loop's transport and uvicorn's protocol for HTTP, for each in the other's place.
 
-    Neither uvicorn nor httptools limits headers, and appending to a header takes the latter the square of its length.
-    Nor does uvicorn limit for how long an answer is left unread: here what is unsent counts in `budget`, and a client
-    that takes none of it for `unread_seconds` is cut off. And uvicorn writes an answer's head and body one by one:
-    joined, one image as JSON at 16 connections takes 0.9 of the processor time.
+    Neither uvicorn nor httptools limits headers, and appending to one takes the latter the square of its length. Nor
+    does uvicorn limit for how long an answer is left unread: here what is unsent counts in `budget`, and a client that
+    takes none of it for `unread_seconds` is cut off. And uvicorn writes the headers and the body of an answer one by
+    one: joined, one image as JSON at 16 connections takes 72 instead of 77 µs.
     """
 
     def __init__(self, http: Any, budget: ByteBudget, unread_seconds: float) -> None:
@@ -72,22 +72,21 @@ class Connection(asyncio.Protocol):
     def _refuse(self, data: bytes) -> None:
         if not self._is_refused:
             self._is_refused = True
-            self._http.shutdown()  # calls `close`, but not before the requests before this one are answered
+            self._http.shutdown()  # calls `close` once the requests before this one are answered
         self._header_bytes += len(data)
         if self._header_bytes > MAX_DISCARDED_BYTES:
             self._transport.abort()
 
     def close(self) -> None:
         self._flush()
-        if not self._is_refused or self._is_refusal_sent:
+        if self.is_closing() or not self._is_refused:
             self._transport.close()
             return
-        # And go on receiving: to close while a client still sends would reset what it has not read yet.
+        # Data is still received afterwards: to close while a client sends would reset what it has not read yet.
         self._is_refusal_sent = True
         self._transport.write(_TOO_LONG)
         if self._transport.can_write_eof():
             self._transport.write_eof()
-        self._http.flow.resume_reading()
         self._loop.call_later(self._unread_seconds, self._transport.abort)
 
     def is_closing(self) -> bool:
@@ -112,7 +111,7 @@ class Connection(asyncio.Protocol):
         self._http.pause_writing()
         self._hold(self._transport.get_write_buffer_size())
         if self._budget.unsent > self._budget.limit:
-            self._loop.call_soon(self._cut_off)
+            self._cut_off()
         else:
             self._expect_progress(None, 0)
 

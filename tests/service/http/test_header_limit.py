@@ -9,7 +9,7 @@ import pytest
 
 from service.http.transport import MAX_HEADER_BYTES
 from tests.support.project import SEVEN
-from tests.support.raw_http import Connection, post
+from tests.support.raw_http import PATIENCE_SECONDS, Connection, post
 from tests.support.serving import Server, serving
 from tests.support.waiting import until
 
@@ -18,8 +18,9 @@ Cut = Callable[[bytes], list[bytes]]
 
 
 @pytest.fixture(scope="module")
-def impatient(reading_home: Path) -> Iterator[Server]:
-    with serving(reading_home, REQUEST_TIMEOUT_SECONDS="1.5") as server:
+def patient(reading_home: Path) -> Iterator[Server]:
+    """Return a service that waits longer for its clients than the connections of these tests for an answer or its end."""
+    with serving(reading_home, REQUEST_TIMEOUT_SECONDS=str(PATIENCE_SECONDS + 1)) as server:
         yield server
 
 
@@ -45,8 +46,8 @@ def send_pieces(connection: Connection, pieces: list[bytes]) -> None:
 
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
 @pytest.mark.parametrize("size", [30_000, MAX_HEADER_BYTES - 1, MAX_HEADER_BYTES])
-def test_headers_of_up_to_the_limit_are_read_however_they_are_cut(impatient: Server, cut: Cut, size: int) -> None:
-    with Connection(impatient.address) as connection:
+def test_headers_of_up_to_the_limit_are_read_however_they_are_cut(patient: Server, cut: Cut, size: int) -> None:
+    with Connection(patient.address) as connection:
         for _ in range(2):
             send_pieces(connection, cut(request_with_headers_of(size)))
             assert connection.next_answer().json()["digits"] == [7]
@@ -55,8 +56,8 @@ def test_headers_of_up_to_the_limit_are_read_however_they_are_cut(impatient: Ser
 @pytest.mark.parametrize("cut", CUTS.values(), ids=CUTS)
 @pytest.mark.parametrize("size", [MAX_HEADER_BYTES + 1, 100 * KIB, 900 * KIB])
 @pytest.mark.parametrize("is_first", [True, False], ids=["on a new connection", "after another"])
-def test_longer_headers_are_a_431_however_they_are_cut(impatient: Server, cut: Cut, size: int, is_first: bool) -> None:
-    with Connection(impatient.address) as connection:
+def test_longer_headers_are_a_431_however_they_are_cut(patient: Server, cut: Cut, size: int, is_first: bool) -> None:
+    with Connection(patient.address) as connection:
         if not is_first:
             assert connection.ask(post(SEVEN)).status == 200
         send_pieces(connection, cut(request_with_headers_of(size)))
@@ -66,15 +67,15 @@ def test_longer_headers_are_a_431_however_they_are_cut(impatient: Server, cut: C
         assert connection.socket.recv(1) == b""
 
 
-def test_requests_before_one_with_long_headers_are_answered(impatient: Server) -> None:
-    with Connection(impatient.address) as connection:
-        connection.send(post(SEVEN) * 2 + request_with_headers_of(400 * KIB))
+def test_requests_before_one_with_long_headers_are_answered(patient: Server) -> None:
+    with Connection(patient.address) as connection:
+        connection.send(post(SEVEN) * 2 + request_with_headers_of(8000 * KIB))
         assert [connection.next_answer().status for _ in range(3)] == [200, 200, 431]
         assert connection.socket.recv(1) == b""
 
 
-def test_headers_without_end_are_cut_off(impatient: Server) -> None:
-    with Connection(impatient.address) as connection:
+def test_headers_without_end_are_cut_off(patient: Server) -> None:
+    with Connection(patient.address) as connection:
         assert connection.ask(post(SEVEN)).status == 200
         connection.send(b"GET /model HTTP/1.1\r\nX: ")
         with contextlib.suppress(ConnectionResetError, BrokenPipeError):
@@ -83,8 +84,8 @@ def test_headers_without_end_are_cut_off(impatient: Server) -> None:
             pytest.fail("100 MB of header were taken in")
 
 
-def test_a_client_that_stays_after_a_431_is_cut_off(impatient: Server) -> None:
-    with Connection(impatient.address) as connection:
+def test_a_client_that_stays_after_a_431_is_cut_off(patient: Server) -> None:
+    with Connection(patient.address) as connection:
         assert connection.ask(request_with_headers_of(100 * KIB)).status == 431
         until(lambda: is_lost(connection))
 

@@ -134,10 +134,38 @@ def test_a_body_that_is_there_is_read_without_a_timer() -> None:
     assert returned.value.value == b"ab"
 
 
-def test_of_a_large_body_that_is_refused_unread_nothing_stays_pending() -> None:
+def test_a_body_is_waited_for_until_its_client_leaves() -> None:
+    async def scenario() -> None:
+        messages: asyncio.Queue[Message] = asyncio.Queue()
+        with body_reader().reserve(6) as reservation:
+            reading = asyncio.create_task(body_reader().read(messages.get, reservation))
+            for more_body in (True, False):
+                await asyncio.sleep(0.01)
+                messages.put_nowait({"type": "http.request", "body": b"abc", "more_body": more_body})
+            assert await reading == b"abcabc"
+            messages.put_nowait({"type": "http.disconnect"})
+            with pytest.raises(ApiError) as refusal:
+                await body_reader().read(messages.get, reservation)
+            assert refusal.value.status == 499
+
+    run(scenario)
+
+
+def test_a_body_in_chunks_that_is_complete_is_not_refused_any_more() -> None:
     async def scenario() -> None:
         bodies = body_reader()
-        with bodies.reserve(LARGE):
+        with bodies.reserve(200 * KIB), bodies.reserve(190 * KIB), bodies.reserve(None) as reservation:
+            assert len(await bodies.read(sending(bytes(LARGE)), reservation)) == LARGE
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("received", [0, KIB])
+def test_of_a_large_body_that_is_refused_nothing_stays_pending(received: int) -> None:
+    async def scenario() -> None:
+        bodies = body_reader()
+        with bodies.reserve(LARGE) as reservation:
+            reservation.add(received)
             assert bodies.pending_bytes == LARGE
         assert bodies.pending_bytes == 0
         await asyncio.sleep(1.2)  # longer than what is announced counts

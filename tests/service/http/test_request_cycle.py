@@ -161,6 +161,7 @@ def test_an_offer_to_upgrade_is_refused_since_its_body_would_be_taken_for_a_requ
     ("headers", "status"),
     [
         (b"GET /model HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", 200),
+        (request_headers("GET", "/model", Connection="Upgrade", Upgrade="websocket", Sec_WebSocket_Version=13), 200),
         (b"CONNECT /model HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n", 405),
     ],
 )
