@@ -63,9 +63,8 @@ def fit(recipe: Recipe, train: Split, validation: Split, callbacks: Sequence[ker
 def compiled(recipe: Recipe, steps: int, steps_per_execution: int = 1) -> keras.Sequential:
     """Build the classifier that answers logits, to learn as `recipe` says within `steps`, with deterministic operations."""
     tf.config.experimental.enable_op_determinism()
-    rate = recipe.learning_rate
-    if recipe.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, decay_steps=steps)
+    cosine = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, decay_steps=steps)
+    rate = cosine if recipe.schedule == "cosine" else recipe.learning_rate
     model = build_softmax_classifier("linear")
     model.compile(
         optimizer={"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[recipe.optimizer](rate),

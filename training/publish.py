@@ -60,12 +60,11 @@ class Candidate:
 
 def objection_to(candidate: Candidate) -> NotPublished | None:
     """Return why `candidate` should not be published (its recipe, data or accuracy), or None."""
-    if candidate.recipe.batches == "first":
-        images = candidate.recipe.batch_size
-        return NotPublished(f"{candidate.recipe.name} learns from {images} images alone, to show how", is_failure=False)
+    recipe, accuracy = candidate.recipe, candidate.validation.accuracy
+    if recipe.batches == "first":
+        return NotPublished(f"{recipe.name} learns from {recipe.batch_size} images alone, to show how", is_failure=False)
     if not candidate.data.is_bundled:
         return NotPublished("the data is not the bundled MNIST", is_failure=False)
-    accuracy = candidate.validation.accuracy
     sentence = f"validation accuracy is {accuracy:.2%}"
     if accuracy < MINIMUM_VALIDATION_ACCURACY:
         return NotPublished(f"{sentence}; at least {MINIMUM_VALIDATION_ACCURACY:.2%} is required")
@@ -114,13 +113,15 @@ def publish(candidate: Candidate, force: bool = False) -> str:
 
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    with store.writing_to(f"temporary files in {tempfile.gettempdir()}"):
+    options = {"prefix": f"{MODEL_NAME}-", "ignore_cleanup_errors": True}  # else what is published may be called a failure
+    with store.writing_to(f"temporary files in {tempfile.gettempdir()}"), tempfile.TemporaryDirectory(**options) as folder:
+        tempfile.tempdir = folder  # also for what Keras and TensorFlow leave there when they are interrupted
         try:
-            # Cleaning up comes after publishing, and must not make a failure of it.
-            with tempfile.TemporaryDirectory(prefix=f"{MODEL_NAME}-", ignore_cleanup_errors=True) as folder:
-                yield Path(folder)
+            yield Path(folder)
         except tf.errors.ResourceExhaustedError as error:  # TensorFlow's error for a full disk
             raise OSError(errno.ENOSPC, error.message) from None
+        finally:
+            tempfile.tempdir = None  # the default
 
 
 def _make(candidate: Candidate, folder: Path, forced: str | None) -> None:

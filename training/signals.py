@@ -26,8 +26,10 @@ def listen() -> None:
 
 
 def defer() -> None:
-    """From now on, let no signal interrupt the run, which is about to change what is served."""
+    """From now on, let no signal interrupt the run; raise KeyboardInterrupt if that of an earlier one was lost."""
     _Requests.deferred = True
+    if _Requests.last_at > -math.inf:
+        raise KeyboardInterrupt
 
 
 def ignore() -> None:

@@ -134,7 +134,7 @@ def writing_to(place: str) -> Iterator[None]:
 def _reason(error: OSError, place: str) -> str:
     # copytree raises an OSError without a number: a list with the two paths and the words for each file.
     text = error.args[0][0][2] if isinstance(error, shutil.Error) else str(error)
-    if error.errno in _FULL or any(f"[Errno {number}]" in text for number in _FULL):
+    if any(f"[Errno {number}]" in text for number in _FULL):
         return f"no space left on the disk ({place})"
     return f"{place} cannot be written to: {text}"
 
@@ -206,6 +206,5 @@ def _existing_version(tag: str) -> str:
     if name in ("", MODEL_NAME) and version in _versions():
         return version
     choices = ", ".join(f"{MODEL_NAME}:{each}" for each in _versions()) or "none"
-    if tag in ("latest", _LATEST):
-        raise StoreError(f"{tag} is not a version, but names the one that is served; there are: {choices}.")
-    raise StoreError(f"{tag} is not in the store; there are: {choices}.")
+    problem = "is not a version, but names the one that is served" if tag in ("latest", _LATEST) else "is not in the store"
+    raise StoreError(f"{tag} {problem}; there are: {choices}.")

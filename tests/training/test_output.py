@@ -89,7 +89,8 @@ def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(tmp_path: Path, ti
         assert finished.stderr == (
             f"error: no space left on the disk (the model store at {home / 'models'}); what is served is unchanged.\n"
         )
-        assert list((home / "models").iterdir()) == []
+        assert list((home / "models" / NAME).iterdir()) == []
+        assert {path.name for path in (home / "models").iterdir()} == {NAME, f"{NAME}.lock"}
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from matplotlib.typing import ColorType
@@ -13,7 +14,7 @@ from rich.console import Console
 from models.architectures import build_softmax_classifier
 from models.card import Evaluation
 from training.data import read_mnist
-from training.evaluate import evaluate_probabilities
+from training.evaluate import evaluate_probabilities, wilson_interval
 from training.fit import History, fit
 from training.recipes import RECIPES
 from training.report import (
@@ -133,6 +134,15 @@ def test_every_count_in_the_confusion_matrix_can_be_read():
 def test_no_line_joins_the_bins_of_the_reliability_diagram(evaluation: Evaluation):
     upper = _draw_reliability(evaluation).axes[0]
     assert [line.get_linestyle() for line in upper.lines if line.get_marker() == "o"] == ["None"]
+
+
+def test_the_bars_of_the_reliability_diagram_are_the_intervals_of_its_bins(evaluation: Evaluation):
+    (bars,) = _draw_reliability(evaluation).axes[0].collections
+    assert isinstance(bars, LineCollection)
+    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
+    filled = [each for each in evaluation.reliability if each.images]
+    expected = [wilson_interval(round(each.accuracy * each.images), each.images) for each in filled]
+    np.testing.assert_allclose(ends, expected, atol=1e-9)
 
 
 def test_nothing_touches_the_edge_of_a_picture(tmp_path: Path, evaluation: Evaluation):

@@ -46,10 +46,19 @@ def test_a_deferred_signal_interrupts_nothing(number: signal.Signals):
     signal.raise_signal(number)
 
 
+def test_a_signal_whose_exception_was_lost_interrupts_before_it_is_too_late():
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt):
+        signals.defer()
+    signal.raise_signal(signal.SIGTERM)
+
+
 def test_a_run_that_listens_anew_can_be_interrupted_again():
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
-    signals.defer()
+    with pytest.raises(KeyboardInterrupt):
+        signals.defer()
     signals.listen()
     with pytest.raises(KeyboardInterrupt):
         signal.raise_signal(signal.SIGINT)
