@@ -1,4 +1,4 @@
-"""One connection: long request headers are refused, clients that do not read are cut off, small writes are joined."""
+"""One connection: long request headers are refused, clients that do not read are cut off."""
 
 import asyncio
 import fcntl
@@ -19,8 +19,6 @@ _TOO_LONG = (
 )
 # Requests that wait on one connection for the one before them.
 _MAX_PIPELINED = 100
-# So small a write waits for the next one, until the end of the event loop's turn.
-_MAX_HELD_BYTES = 2**12
 # How often it is checked, in the time that a client has for reading, whether it has read.
 _CHECKS = 4
 
@@ -30,8 +28,7 @@ class Connection(asyncio.Protocol):
 
     Neither uvicorn nor httptools limits headers, and appending to one takes the latter the square of its length. Nor
     does uvicorn limit for how long an answer is left unread: here what is unsent counts in `budget`, and a client that
-    takes none of it for `unread_seconds` is cut off. And uvicorn writes the headers and the body of an answer one by
-    one: joined, one image as JSON at 16 connections takes 72 instead of 77 µs.
+    takes none of it for `unread_seconds` is cut off.
     """
 
     def __init__(self, http: Any, budget: ByteBudget, unread_seconds: float) -> None:
@@ -40,7 +37,6 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._header_bytes = self._unsent_bytes = 0
         self._is_refused = self._is_refusal_sent = False
-        self._held = b""
         self._timer: asyncio.TimerHandle | None = None
 
     def __getattr__(self, name: str) -> Any:
@@ -86,7 +82,6 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def close(self) -> None:
-        self._flush()
         if self.is_closing() or not self._is_refused:
             self._transport.close()
             return
@@ -101,21 +96,8 @@ class Connection(asyncio.Protocol):
         return self._is_refusal_sent or self._transport.is_closing()
 
     def write(self, data: bytes) -> None:
-        if self._transport.is_closing():  # uvicorn tells only the last of several requests that their client left
-            return
-        if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held + data)
-        elif len(data) > _MAX_HELD_BYTES:
+        if not self._transport.is_closing():  # uvicorn tells only the last of several requests that their client left
             self._transport.write(data)
-        else:
-            self._held = data
-            self._loop.call_soon(self._flush)
-
-    def _flush(self) -> None:
-        held, self._held = self._held, b""
-        if held and not self._transport.is_closing():
-            self._transport.write(held)
 
     def pause_writing(self) -> None:
         self._http.pause_writing()

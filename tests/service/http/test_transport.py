@@ -137,29 +137,6 @@ def test_beyond_the_budget_no_more_is_held_for_clients_that_do_not_read() -> Non
     run(scenario)
 
 
-@pytest.mark.parametrize("is_bounded", [True, False])
-def test_head_and_body_are_written_as_one_which_uvicorn_alone_does_not(is_bounded: bool) -> None:
-    # If this fails for uvicorn alone, service/http/transport.py has one reason less.
-    sockets, seen = [], []
-
-    async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
-        with contextlib.suppress(BlockingIOError):
-            seen.append(sockets[0].recv(KIB, socket.MSG_PEEK)[:15])
-        await send({"type": "http.response.body", "body": b"body"})
-
-    async def scenario() -> None:
-        async with listening(app, ByteBudget(MIB), 10, is_bounded=is_bounded) as address, connected(address, b"") as client:
-            sockets.append(client)
-            await asyncio.get_running_loop().sock_sendall(client, GET)
-            received = b""
-            while not received.endswith(b"\r\n\r\nbody"):
-                received += await asyncio.get_running_loop().sock_recv(client, KIB)
-
-    run(scenario)
-    assert seen == ([] if is_bounded else [b"HTTP/1.1 200 OK"])
-
-
 @pytest.mark.parametrize("method", [b"HEAD", b"GET"])
 def test_a_head_does_not_wait_for_a_body_that_does_not_come(method: bytes) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
