@@ -86,7 +86,7 @@ def run(scenario: Callable[[], Awaitable[None]]) -> None:
 UNREAD = {
     "one large message": (answering(bytes(LARGE)), GET),
     "many messages": (answering(*[bytes(MIB // 4)] * (4 * LARGE // MIB)), GET),
-    "small answers to requests sent at once": (answering(bytes(64 * KIB)), GET * (LARGE // (64 * KIB))),
+    "small answers to requests sent at once": (answering(bytes(256 * KIB)), GET * (LARGE // (256 * KIB))),
 }
 
 

@@ -196,3 +196,9 @@ def test_a_kept_traceback_of_a_bad_body_does_not_hinder_the_next(mnist: Mnist) -
             kept.append(error)
         assert np.array_equal(read_json(dumped(mnist.test.images[:1].tolist()), 1024), mnist.test.images[:1])
     assert len(kept) == 2
+
+
+def test_a_body_of_a_thousand_keys_is_refused_before_there_is_an_object_for_each() -> None:
+    body = b"{" + b",".join(b'"%x":0' % number for number in range(1001)) + b"}"
+    with pytest.raises(ValueError, match="more than 1,000 keys"):
+        read_json(body, 1024)
