@@ -52,11 +52,13 @@ class Connection(asyncio.Protocol):
         self._stop_waiting()
         self._http.connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: bytes | memoryview) -> None:
         permitted = MAX_HEADER_BYTES - self._header_bytes
         if self._is_refused or not permitted:
             self._refuse(data)
             return
+        if len(data) > permitted:
+            data = memoryview(data)  # to cut it without a copy
         piece, rest = data[:permitted], data[permitted:]
         before = self._http.cycle
         is_in_body = before is not None and before.more_body
@@ -73,7 +75,7 @@ class Connection(asyncio.Protocol):
         if rest and not self.is_closing():
             self.data_received(rest)
 
-    def _refuse(self, data: bytes) -> None:
+    def _refuse(self, data: bytes | memoryview) -> None:
         if not self._is_refused:
             self._is_refused = True
             self._http.shutdown()  # calls `close` once the requests before this one are answered

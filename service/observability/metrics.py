@@ -72,7 +72,7 @@ def count_predictions(digits: NDArray[np.intp], confidence: NDArray[np.float32])
         PREDICTIONS.add(int(digits[0]))
         CONFIDENCE.observe(float(confidence[0]))
         return
-    for digit, count in enumerate(np.bincount(digits)):
+    for digit, count in enumerate(np.bincount(digits).tolist()):
         PREDICTIONS.add(digit, amount=count)
     CONFIDENCE.observe_all(confidence)
 

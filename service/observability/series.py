@@ -145,7 +145,7 @@ class Histogram(Family):
 
     def observe_all(self, values: NDArray[np.floating]) -> None:
         """Observe each of `values` (N,), in hardly more time than one. For a histogram without labels."""
-        for bucket, count in enumerate(np.bincount(np.searchsorted(self._bounds, values))):
+        for bucket, count in enumerate(np.bincount(np.searchsorted(self._bounds, values)).tolist()):
             self._numbers[bucket] += count
         self._numbers[self.width - 1] += values.sum(dtype=np.float64)
 
