@@ -70,12 +70,16 @@ bench: $(BENCH_INSTALLED) ## measure the service beside floors and peers; ARGS="
 
 # The peers stay out of .venv, whose packages are exactly requirements/dev.txt; they get a folder of their own that sees
 # those of .venv through a .pth file, which takes 50 MB instead of another 2.7 GB.
+define install_beside_venv
+	@rm -rf $(1) && .venv/bin/python -m venv $(1)
+	@.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(1)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_dot_venv.pth"
+	@$(1)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(2)
+endef
+
 $(BENCH_INSTALLED): $(INSTALLED) requirements/bench.txt
 	@echo "Setting up .venv-bench (50 MB, some seconds) …"
-	@rm -rf .venv-bench && .venv/bin/python -m venv .venv-bench
-	@.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
-		> "$$(.venv-bench/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_dot_venv.pth"
-	@.venv-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.txt
+	$(call install_beside_venv,.venv-bench,requirements/bench.txt)
 	@touch $@
 
 mutants: $(MUTANTS_INSTALLED) ## change the modules that decide and see whether their tests notice; minutes each; ARGS="models/digits.py"
@@ -84,10 +88,7 @@ mutants: $(MUTANTS_INSTALLED) ## change the modules that decide and see whether 
 # As the peers do, mutmut sees the packages of .venv through a .pth file.
 $(MUTANTS_INSTALLED): $(INSTALLED) requirements/mutants.txt
 	@echo "Setting up .venv-mutants (60 MB, some seconds) …"
-	@rm -rf .venv-mutants && .venv/bin/python -m venv .venv-mutants
-	@.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
-		> "$$(.venv-mutants/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/of_dot_venv.pth"
-	@.venv-mutants/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/mutants.txt
+	$(call install_beside_venv,.venv-mutants,requirements/mutants.txt)
 	@touch $@
 
 audit: $(AUDIT_INSTALLED) ## look for known vulnerabilities in all that is locked; asks PyPI's advisories, so it needs the network

@@ -1,7 +1,6 @@
-"""What a version can do is what its card says, over real HTTP; a card from before it said so can all that its model could."""
+"""What a version can do is what its card says, over real HTTP."""
 
 import json
-import shutil
 from pathlib import Path
 
 import httpx
@@ -10,7 +9,6 @@ from models.card import CARD_FILE
 from models.digits import MODEL_NAME
 from tests.support.project import SEVEN
 from tests.support.serving import serving
-from tests.support.store import SCHEMA_1
 
 
 def test_a_version_that_gives_no_evidence_predicts_and_says_so_where_it_is_asked_for(home: Path) -> None:
@@ -25,13 +23,3 @@ def test_a_version_that_gives_no_evidence_predicts_and_says_so_where_it_is_asked
     assert (explained.status_code, weights.status_code) == (400, 404)
     assert "gives no evidence; send the request without explain=true." in explained.json()["error"]
     assert "is not linear" in weights.json()["error"]
-
-
-def test_a_version_with_a_card_of_schema_1_is_served_with_its_evidence(tmp_path: Path) -> None:
-    shutil.copytree(SCHEMA_1.parent, tmp_path / "models" / MODEL_NAME)
-    with serving(tmp_path) as server:
-        answer = httpx.post(
-            f"{server.url}/predict?explain=true", content=SEVEN, headers={"content-type": "application/json"}
-        ).json()
-    assert answer["model"] == f"{MODEL_NAME}:{SCHEMA_1.name}"
-    assert [each["digit"] for each in answer["evidence"]] == answer["digits"] == [7]

@@ -7,6 +7,7 @@ import numpy as np
 
 from models.card import CARD_FILE, GOLDEN_FILE
 from models.digits import MODEL_NAME
+from tests.support.project import SEVEN
 from tests.support.serving import serving
 from tests.support.store import SCHEMA_1
 
@@ -19,5 +20,9 @@ def test_a_version_from_before_cards_had_a_schema_version_is_served(tmp_path: Pa
         assert answer["model"] == f"{MODEL_NAME}:{folder.name}"
         np.testing.assert_allclose(answer["probabilities"], golden["probabilities"], rtol=0, atol=3e-6)
         card = httpx.get(f"{server.url}/model").json()
+        explained = httpx.post(
+            f"{server.url}/predict?explain=true", content=SEVEN, headers={"content-type": "application/json"}
+        )
+    assert [each["digit"] for each in explained.json()["evidence"]] == explained.json()["digits"] == [7]
     assert (card["schema_version"], card["capabilities"]) == (2, ["evidence"])
     assert "schema_version" not in json.loads((folder / CARD_FILE).read_text())
