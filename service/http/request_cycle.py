@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from service.observability import metrics
@@ -51,6 +52,11 @@ class RequestCycle:
         return message
 
     async def send(self, message: Message) -> None:
+        """Send a part of the answer. Headers go with the first of its body, so that an error can still take their place.
+
+        Raises:
+            ClientDisconnect: the connection is closed, and there would be more to send.
+        """
         if message["type"] == "http.response.start":
             if self._is_last:
                 message["headers"] = [*message["headers"], _CLOSE]
@@ -60,6 +66,8 @@ class RequestCycle:
         if self._start:
             self.status = self._start["status"]
         is_end = not message.get("more_body", False)
+        if not is_end and self._connection and self._connection.is_closing():
+            raise ClientDisconnect
         if is_end:
             self.count()  # before the client can know of it
         if is_end and not self._is_read and not self._is_closing:

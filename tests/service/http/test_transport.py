@@ -1,4 +1,4 @@
-"""Connection: what clients leave unread, and what is written together. Its limit on headers is tested in test_header_limit.py."""
+"""Connection: what clients leave unread, and what is written together. Its limit on headers: test_header_limit.py."""
 
 import asyncio
 import contextlib
@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import uvicorn
 import uvloop
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.connections import accept_all_pending
@@ -172,6 +173,29 @@ def test_headers_and_body_are_written_as_one_which_uvicorn_alone_does_not(is_bou
 
     run(scenario)
     assert (b"\r\n\r\n" in seen) is not is_bounded
+
+
+def test_an_answer_without_end_ends_when_its_client_has_left() -> None:
+    ended = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        metrics.start(["/"])
+        cycle = RequestCycle(scope, receive, send, "/", 10)
+        await cycle.receive()
+        await cycle.send({"type": "http.response.start", "status": 200, "headers": []})
+        with contextlib.suppress(ClientDisconnect):
+            while True:
+                await cycle.send({"type": "http.response.body", "body": b"more", "more_body": True})
+                await asyncio.sleep(0)
+        ended.set()
+
+    async def scenario() -> None:
+        async with listening(app, ByteBudget(MIB), 10) as address:
+            async with connected(address) as client:
+                assert await asyncio.get_running_loop().sock_recv(client, KIB)
+            await asyncio.wait_for(ended.wait(), 20)
+
+    run(scenario)
 
 
 @pytest.mark.parametrize("method", [b"HEAD", b"GET"])
