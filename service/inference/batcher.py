@@ -140,10 +140,11 @@ class Batcher:
 
     async def _run(self, engine: Engine, images: NDArray[np.float32]) -> NDArray[np.float32]:
         if len(images) <= engine.max_inline_images:
-            return engine.run(images)
+            return engine.run(images, False).probabilities
         self.is_working = True
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, engine.run, images)
+            run = asyncio.get_running_loop().run_in_executor(self._thread, engine.run, images, False)
+            return (await run).probabilities
         finally:
             self.is_working = False
 

@@ -11,7 +11,7 @@ import numpy as np
 from bentoml.exceptions import NotFound
 from numpy.typing import NDArray
 
-from models.card import GOLDEN_FILE, PARITY_TOLERANCE, WEIGHTS_FILE, ModelCard
+from models.card import GOLDEN_FILE, WEIGHTS_FILE, ModelCard
 from models.digits import MODEL_NAME, NUM_CLASSES, NUM_PIXELS, check_images
 from models.engine import Device, Engine, NoGpuError, load_engine
 from service.errors import LoadFailure
@@ -161,7 +161,7 @@ def load_model(tag: str, device: Device) -> LoadedModel:
     """
     folder, card = find_version(tag)
     linear = None
-    if "evidence" in card.capabilities:
+    if "linear_evidence" in card.capabilities:
         shapes = {"weights": (NUM_PIXELS, NUM_CLASSES), "biases": (NUM_CLASSES,)}
         linear = LinearWeights(*_read_arrays(folder / WEIGHTS_FILE, **shapes))
     try:
@@ -189,16 +189,16 @@ def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], .
 
 def _prove_golden_digits(card: ModelCard, engine: Engine, images: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
     try:
-        answered = engine.run(check_images(images))
+        answered = engine.run(check_images(images), False).probabilities
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("shape", f"{card.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
     if answered.shape != expected.shape:
         sentence = f"{card.tag} answers its golden digits in shape {answered.shape}, not {expected.shape}."
         raise ModelLoadError("shape", sentence)
     difference = float(np.abs(answered - expected).max())
-    if not difference <= PARITY_TOLERANCE:  # so written, NaN is refused too
+    if not difference <= card.parity_tolerance:  # so written, NaN is refused too
         raise ModelLoadError(
             "golden",
             f"{card.tag} answers its golden digits up to {difference:.1e} away from what was published; "
-            f"at most {PARITY_TOLERANCE:.0e} is allowed.",
+            f"at most {card.parity_tolerance:.0e} is allowed.",
         )

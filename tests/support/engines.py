@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from models.engine import Engine
+from models.exported import Outputs
 
 # Many mutants hang, and nobody waits for them as long.
 SECONDS = 10 if "MUTANTS_HOME" in os.environ else 30
@@ -43,7 +44,7 @@ class Recorder:
     def __post_init__(self) -> None:
         self.engine = Engine("litert", "cpu", self.run, self.max_inline_images)
 
-    def run(self, batch: np.ndarray) -> np.ndarray:
+    def run(self, batch: np.ndarray, with_novelty: bool) -> Outputs:
         self.batches.append(batch[:, 0].astype(int).tolist())
         self.threads.append(threading.get_ident())
         if len(batch) > self.max_inline_images:
@@ -53,7 +54,7 @@ class Recorder:
         assert -1 not in self.batches[-1], "this image breaks the engine"
         probabilities = np.zeros((len(batch), 10), np.float32)
         probabilities[:, 3] = batch[:, 0]
-        return probabilities
+        return Outputs(probabilities, None)
 
 
 def numbers_of(answered: Answered) -> list[int]:

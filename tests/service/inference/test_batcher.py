@@ -6,6 +6,7 @@ import threading
 import numpy as np
 
 from models.engine import Engine
+from models.exported import Outputs
 from service.inference.batcher import Batcher
 from tests.support.engines import SECONDS, Recorder, images, numbers_of, run
 
@@ -115,9 +116,9 @@ def test_a_request_that_is_split_has_the_confidence_of_each_image_and_the_second
 def test_a_large_batch_runs_on_the_engines_own_thread_and_the_batcher_works_meanwhile() -> None:
     recorder, names = Recorder(max_inline_images=1), []
 
-    def run_and_note_the_thread(batch: np.ndarray) -> np.ndarray:
+    def run_and_note_the_thread(batch: np.ndarray, with_novelty: bool) -> Outputs:
         names.append(threading.current_thread().name)
-        return recorder.run(batch)
+        return recorder.run(batch, with_novelty)
 
     async def scenario() -> None:
         batcher = Batcher(100)
