@@ -4,12 +4,14 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from models.card import BENTOML_FILE, CARD_FILE, LITERT_FILE, ModelCard, sha256_of_files
+from models.card import BENTOML_FILE, CARD_FILE, LITERT_FILE, Evaluation, ModelCard, sha256_of_files
 from tests.support.store import SCHEMA_1, AddVersion, MakeVersion
 from training.assessment import Candidate, assess
 from training.data import Mnist
+from training.evaluate import evaluate_probabilities
 from training.fit import fit
 from training.recipes import RECIPES
 from training.store import add
@@ -62,3 +64,18 @@ def candidate(mnist: Mnist) -> Candidate:
     """Return what two epochs on MNIST make: 92.7 % on validation."""
     recipe = replace(RECIPES["baseline"], epochs=2)
     return assess(recipe, fit(recipe, mnist.train, mnist.validation), mnist)
+
+
+@pytest.fixture(scope="session")
+def evaluation() -> Evaluation:
+    """Return the measure of 400 random answers."""
+    random = np.random.default_rng(0)
+    return evaluate_probabilities(
+        random.dirichlet(np.full(10, 0.2), 400).astype(np.float32), random.integers(0, 10, 400, np.uint8)
+    )
+
+
+@pytest.fixture(scope="session")
+def perfect() -> Evaluation:
+    digits = np.arange(10, dtype=np.uint8)
+    return evaluate_probabilities(np.eye(10, dtype=np.float32), digits)

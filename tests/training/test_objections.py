@@ -76,6 +76,13 @@ def test_a_served_version_of_other_data_is_not_compared(candidate: Candidate, ad
     assert objection_to(right_on(candidate, 4600)) is None
 
 
+def test_a_served_version_of_another_recipe_is_not_compared(candidate: Candidate, add_version: AddVersion):
+    add_version("better", validation=right_on(candidate, 5000).validation, recipe={"name": "conv", "seed": 0})
+    assert objection_to(right_on(candidate, 4600)) is None
+    add_version("same", validation=right_on(candidate, 5000).validation)
+    assert objection_to(right_on(candidate, 4600)) is not None
+
+
 @pytest.mark.parametrize("how", ["no card", "no latest", "latest names nothing"])
 def test_where_the_served_version_cannot_be_read_the_best_that_can_is_the_measure(
     candidate: Candidate, add_version: AddVersion, versions_folder: Path, how: str

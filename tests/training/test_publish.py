@@ -42,7 +42,7 @@ def version(published_home: Path) -> Path:
 
 def test_a_published_version_has_every_file_and_the_card_knows_them(version: Path):
     assert {path.name for path in version.iterdir()} == PARTS
-    assert len(list((version / "pictures").iterdir())) == 4
+    assert len(list((version / "pictures").iterdir())) == 5
     card = ModelCard.read(version)
     card.check_files(version)
     assert {KERAS_FILE, LITERT_FILE, GOLDEN_FILE, "saved_model/saved_model.pb", "pictures/weights.png"} <= card.sha256.keys()
