@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from models.card import CARD_FILE
+from models.card import CARD_FILE, LITERT_FILE
 from models.digits import MODEL_NAME
 from models.engine import Device, Engine, NoGpuError, load_engine
 from service.inference.model_repository import ModelRepository
@@ -121,16 +121,31 @@ def test_a_refused_version_is_tried_again_once_it_changes(published_store: Path)
     assert repository.served.card.version == "late"
 
 
+def test_a_refused_version_is_tried_again_once_a_file_is_mended_in_its_place(published_store: Path) -> None:
+    repository = ModelRepository(LATEST, "cpu")
+    version = repository.load().card.version
+    folder = copy_version(published_store, version, "mended")
+    graph = (folder / LITERT_FILE).read_bytes()
+    corrupt(folder)
+    assert poll(repository, published_store, "mended") == version
+    (folder / LITERT_FILE).write_bytes(graph)
+    assert poll(repository, published_store, "mended") == "mended"
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../elsewhere", None])
-def test_a_latest_that_cannot_be_read_changes_nothing_and_is_read_again(published_store: Path, content: bytes | None) -> None:
+def test_a_latest_that_cannot_be_read_changes_nothing_and_is_read_again(
+    published_store: Path, caplog: pytest.LogCaptureFixture, content: bytes | None
+) -> None:
     repository = ModelRepository(LATEST, "cpu")
     served = repository.load()
+    caplog.clear()
     copy_version(published_store, served.card.version, "next")
     (published_store / "latest").unlink()
     if content is not None:
         (published_store / "latest").write_bytes(content)
     asyncio.run(repository.poll())
     assert repository.served is served
+    assert not caplog.records
     make_latest(published_store, "next")
     asyncio.run(repository.poll())
     assert repository.served.card.version == "next"
