@@ -55,12 +55,12 @@ def test_a_body_in_one_piece_is_not_copied() -> None:
 
 
 def test_a_message_without_body_and_more_body_ends_an_empty_body_as_asgi_has_it() -> None:
-    async def receive() -> Message:
-        return {"type": "http.request"}
+    async def messages() -> AsyncIterator[Message]:
+        yield {"type": "http.request"}
 
     async def scenario() -> None:
         with body_reader().reserve(None) as reservation:
-            assert await body_reader().read(receive, reservation) == b""
+            assert await body_reader().read(aiter(messages()).__anext__, reservation) == b""
 
     run(scenario)
 
