@@ -8,7 +8,7 @@ from opentelemetry import trace
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -85,6 +85,8 @@ class App:
         cycle = RequestCycle(scope, receive, send, label, self._timeout_seconds)
         try:
             await self._answer_with_cors(scope, cycle.receive, cycle.send)
+        except ClientDisconnect:  # in the middle of its answer
+            pass
         except Exception:
             # BentoML would let the client wait for `traffic.timeout` seconds if this were raised before the answer.
             logger.exception("a request failed", extra={"route": label})

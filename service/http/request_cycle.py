@@ -3,6 +3,7 @@
 import asyncio
 import time
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Message, Receive, Scope, Send
 
 from service.observability import metrics
@@ -40,6 +41,8 @@ class RequestCycle:
         self._is_read = False
         self._is_last = offers_another_protocol(scope)
         self._is_closing = False
+        self._start: Message | None = None
+        self._connection = scope.get("state", {}).get("connection")
         metrics.REQUESTS_IN_FLIGHT.add(1)
 
     async def receive(self) -> Message:
@@ -49,17 +52,43 @@ class RequestCycle:
         return message
 
     async def send(self, message: Message) -> None:
+        """Send a part of the answer. Headers go with the first of its body, so that an error can still take their place.
+
+        Raises:
+            ClientDisconnect: the connection is closed, and there would be more to send.
+        """
         if message["type"] == "http.response.start":
-            self.status = message["status"]
             if self._is_last:
                 message["headers"] = [*message["headers"], _CLOSE]
             self._is_closing = not self._is_read and _CLOSE in message["headers"]
-        elif not message.get("more_body", False):
+            self._start = message
+            return
+        if self._start:
+            self.status = self._start["status"]
+        is_end = not message.get("more_body", False)
+        if not is_end and self._connection and self._connection.is_closing():
+            raise ClientDisconnect
+        if is_end:
             self.count()  # before the client can know of it
-            if not self._is_read and not self._is_closing:
-                await self._send_and_discard(message)
-                return
-        await self._send(message)
+        if is_end and not self._is_read and not self._is_closing:
+            await self._send_and_discard(message)
+        else:
+            await self._send_with_start(message)
+
+    async def _send_with_start(self, message: Message) -> None:
+        """Send a part of the body, and the headers with the first one: together, where the connection can do that."""
+        start, self._start = self._start, None
+        if not start:
+            await self._send(message)
+            return
+        if self._connection:
+            self._connection.cork()
+        try:
+            await self._send(start)
+            await self._send(message)
+        finally:
+            if self._connection:
+                self._connection.uncork()
 
     def count(self) -> None:
         """Count the request, if that has not been done yet."""
@@ -71,7 +100,7 @@ class RequestCycle:
 
     async def _send_and_discard(self, message: Message) -> None:
         """Send the end of an answer, but tell the server that it is one only once the body has arrived."""
-        await self._send({**message, "more_body": True})
+        await self._send_with_start({**message, "more_body": True})
         left = MAX_DISCARDED_BYTES
         try:
             async with asyncio.timeout(self._timeout_seconds):

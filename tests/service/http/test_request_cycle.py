@@ -1,5 +1,6 @@
 """Answers that are sent before a body was read, to clients that go on sending: over raw sockets."""
 
+import asyncio
 import contextlib
 import json
 import time
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from starlette.types import Message
 
 from service.http.request_cycle import RequestCycle
 from service.observability import metrics
@@ -100,6 +102,28 @@ def test_a_request_that_is_cancelled_before_its_first_byte_counts_as_a_504() -> 
     assert counted() == 0
     RequestCycle({"method": "POST", "headers": []}, nothing, nothing, "/begun", 1).count()
     assert counted() == 1
+
+
+def test_headers_wait_for_the_body_so_that_an_error_can_take_their_place() -> None:
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def scenario() -> None:
+        metrics.start(["/"])
+        cycle = RequestCycle({"method": "GET", "headers": []}, receive, send, "/", 1)
+        await cycle.receive()
+        await cycle.send({"type": "http.response.start", "status": 200, "headers": []})
+        assert (sent, cycle.status) == ([], None)
+        await cycle.send({"type": "http.response.start", "status": 500, "headers": []})
+        await cycle.send({"type": "http.response.body", "body": b"no"})
+        assert [message.get("status") for message in sent] == [500, None]
+
+    asyncio.run(scenario())
 
 
 def test_requests_and_bodies_that_are_pending_can_be_scraped(impatient: Server) -> None:

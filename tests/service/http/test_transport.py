@@ -1,4 +1,4 @@
-"""Connection: what clients leave unread, and what is written as one. Its limit on headers is tested in test_header_limit.py."""
+"""Connection: what clients leave unread, and what is written together. Its limit on headers: test_header_limit.py."""
 
 import asyncio
 import contextlib
@@ -9,10 +9,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 import uvicorn
 import uvloop
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.http.connections import accept_all_pending
 from service.http.request_body import ByteBudget
+from service.http.request_cycle import RequestCycle
+from service.observability import metrics
 
 KIB, MIB = 2**10, 2**20
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -133,6 +136,64 @@ def test_beyond_the_budget_no_more_is_held_for_clients_that_do_not_read() -> Non
             assert 0 < budget.unsent <= LARGE
             first.close()
             await becomes(lambda: not budget.unsent)
+
+    run(scenario)
+
+
+@pytest.mark.parametrize("is_bounded", [True, False])
+def test_headers_and_body_are_written_as_one_which_uvicorn_alone_does_not(is_bounded: bool) -> None:
+    # If this fails for uvicorn alone, service/http/transport.py has one reason less.
+    sockets, seen = [], []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_and_look(message: Message) -> None:
+            await send(message)
+            with contextlib.suppress(BlockingIOError):
+                seen.append(sockets[0].recv(KIB, socket.MSG_PEEK)[-4:])
+
+        metrics.start(["/"])
+        cycle = RequestCycle(scope, receive, send_and_look, "/", 10)
+        await cycle.receive()
+        before = list(seen)
+        await cycle.send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        assert seen == before
+        await cycle.send({"type": "http.response.body", "body": b"body"})
+
+    async def scenario() -> None:
+        close = GET.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+        async with listening(app, ByteBudget(MIB), 10, is_bounded=is_bounded) as address, connected(address, b"") as client:
+            sockets.append(client)
+            for request in (GET, GET):
+                await asyncio.get_running_loop().sock_sendall(client, request)
+                received = b""
+                while not received.endswith(b"\r\n\r\nbody"):
+                    received += await asyncio.get_running_loop().sock_recv(client, KIB)
+            await asyncio.get_running_loop().sock_sendall(client, close)
+            assert (await rest_of(client)).endswith(b"\r\n\r\nbody")  # though uvicorn closes before it is written
+
+    run(scenario)
+    assert (b"\r\n\r\n" in seen) is not is_bounded
+
+
+def test_an_answer_without_end_ends_when_its_client_has_left() -> None:
+    ended = asyncio.Event()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        metrics.start(["/"])
+        cycle = RequestCycle(scope, receive, send, "/", 10)
+        await cycle.receive()
+        await cycle.send({"type": "http.response.start", "status": 200, "headers": []})
+        with contextlib.suppress(ClientDisconnect):
+            while True:
+                await cycle.send({"type": "http.response.body", "body": b"more", "more_body": True})
+                await asyncio.sleep(0)
+        ended.set()
+
+    async def scenario() -> None:
+        async with listening(app, ByteBudget(MIB), 10) as address:
+            async with connected(address) as client:
+                assert await asyncio.get_running_loop().sock_recv(client, KIB)
+            await asyncio.wait_for(ended.wait(), 20)
 
     run(scenario)
 
