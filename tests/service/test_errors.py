@@ -21,7 +21,7 @@ def test_a_bad_body_is_a_400_with_a_sentence(server: Server, body: bytes, senten
     assert answer.json()["error"].endswith(".")
 
 
-@pytest.mark.parametrize("name", ["783 values", "256", "28×28×3", "784×1", "an empty list"])
+@pytest.mark.parametrize("name", ["783 values", "256", "28x28x3", "784x1", "an empty list"])
 def test_a_refusal_says_what_to_send_instead(server: Server, name: str) -> None:
     assert HELP in server.predict(BAD_BODIES[name][0]).json()["error"]
 
