@@ -17,7 +17,7 @@ def test_a_bad_body_is_a_400_with_a_sentence(server: Server, body: bytes, senten
     assert answer.status_code == 400
     assert answer.headers["content-type"] == "application/json"
     assert list(answer.json()) == ["error"]
-    assert sentence in answer.json()["error"]
+    assert answer.json()["error"] == sentence
     assert answer.json()["error"].endswith(".")
 
 
