@@ -35,7 +35,10 @@ TESTS = {
     ],
     "service/inference/model_repository.py": ["tests/service/inference/test_model_repository.py"],
     "service/protocols/accept.py": ["tests/service/protocols/test_accept.py"],
-    "service/protocols/json_fast.py": ["tests/service/protocols/test_json_fast.py"],
+    "service/protocols/json_fast.py": [
+        "tests/service/protocols/test_json_fast.py",
+        "tests/service/protocols/test_json_limits.py",
+    ],
     "service/protocols/json_strict.py": ["tests/service/protocols/test_json_strict.py"],
     "service/protocols/media_types.py": ["tests/service/protocols/test_media_types.py"],
     "service/http/auth.py": ["tests/service/http/test_auth.py"],
