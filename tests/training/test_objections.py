@@ -19,9 +19,9 @@ def other(candidate: Candidate, tiny_data: Path) -> Candidate:
     return replace(candidate, data=read_mnist(tiny_data))
 
 
-def refusal_of(candidate: Candidate, force: bool = False) -> NotPublished:
+def refusal_of(candidate: Candidate) -> NotPublished:
     with pytest.raises(NotPublished) as refused:
-        publish(candidate, force)
+        publish(candidate)
     return refused.value
 
 
