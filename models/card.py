@@ -19,6 +19,8 @@ BENTOML_FILE = "model.yaml"
 
 SCHEMA_VERSION = 2
 
+Architecture = Literal["softmax", "deskew", "conv"]
+
 Capability = Literal["evidence"]
 """What a model can do beyond probabilities. `evidence`: its logits are scaled pixels · weights + biases, both in
 `weights.npz`, so that the share of each pixel in a logit is exact."""

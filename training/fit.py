@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import keras
 import tensorflow as tf
 
-from models.architectures import build_softmax_classifier
+from models.architectures import build, with_softmax
 from training.data import Split
 from training.recipes import Recipe
 
@@ -65,7 +65,7 @@ def compiled(recipe: Recipe, steps: int, steps_per_execution: int = 1) -> keras.
     tf.config.experimental.enable_op_determinism()
     cosine = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, decay_steps=steps)
     rate = cosine if recipe.schedule == "cosine" else recipe.learning_rate
-    model = build_softmax_classifier("linear")
+    model = build("softmax")
     model.compile(
         optimizer={"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[recipe.optimizer](rate),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
@@ -73,10 +73,3 @@ def compiled(recipe: Recipe, steps: int, steps_per_execution: int = 1) -> keras.
         steps_per_execution=steps_per_execution,
     )
     return model
-
-
-def with_softmax(model: keras.Sequential) -> keras.Sequential:
-    """Return the classifier that answers probabilities where `model` answers logits."""
-    classifier = build_softmax_classifier()
-    classifier.set_weights(model.get_weights())
-    return classifier

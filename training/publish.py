@@ -17,7 +17,7 @@ from bentoml._internal.models import ModelStore  # the public API names no other
 from numpy.typing import NDArray
 
 from models import card
-from models.architectures import with_sum_in_parts
+from models.architectures import for_litert
 from models.digits import MODEL_NAME
 from models.exported import load_litert, load_saved_model, native_chatter_held_back
 from training import store
@@ -137,7 +137,7 @@ def _export(candidate: Candidate, expected: NDArray[np.float32], folder: Path) -
     with native_chatter_held_back():
         classifier.save(folder / card.KERAS_FILE)
         classifier.export(folder / card.SAVED_MODEL_FOLDER, format="tf_saved_model", verbose=False)
-        with_sum_in_parts(classifier).export(folder / card.LITERT_FILE, format="litert", verbose=False)
+        for_litert(classifier).export(folder / card.LITERT_FILE, format="litert", verbose=False)
     golden = {"images": test.images, "labels": test.labels, "probabilities": expected}
     np.savez_compressed(folder / card.GOLDEN_FILE, **{name: array[:NUM_GOLDEN] for name, array in golden.items()})
     weights, biases = classifier.get_weights()

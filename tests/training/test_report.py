@@ -11,7 +11,7 @@ from matplotlib.image import imread
 from matplotlib.typing import ColorType
 from rich.console import Console
 
-from models.architectures import build_softmax_classifier
+from models.architectures import build, with_softmax
 from models.card import Evaluation
 from training.data import read_mnist
 from training.evaluate import evaluate_probabilities, wilson_interval
@@ -104,7 +104,7 @@ def test_the_summary_is_flat_and_json(evaluation: Evaluation, perfect: Evaluatio
 
 @pytest.mark.parametrize("which", ["evaluation", "perfect"])
 def test_four_pictures_are_drawn_that_decode_and_are_not_blank(tmp_path: Path, request: pytest.FixtureRequest, which: str):
-    draw_pictures(tmp_path / "pictures", build_softmax_classifier(), HISTORY, request.getfixturevalue(which))
+    draw_pictures(tmp_path / "pictures", with_softmax(build("softmax")), HISTORY, request.getfixturevalue(which))
     assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == sorted(PICTURES)
     for name in PICTURES:
         picture = imread(tmp_path / "pictures" / name)
@@ -146,14 +146,14 @@ def test_the_bars_of_the_reliability_diagram_are_the_intervals_of_its_bins(evalu
 
 
 def test_nothing_touches_the_edge_of_a_picture(tmp_path: Path, evaluation: Evaluation):
-    draw_pictures(tmp_path, build_softmax_classifier(), HISTORY, evaluation)
+    draw_pictures(tmp_path, with_softmax(build("softmax")), HISTORY, evaluation)
     for name in PICTURES:
         picture = imread(tmp_path / name)[..., :3]
         assert picture[:8].min() == picture[-8:].min() == picture[:, :8].min() == picture[:, -8:].min() == 1, name
 
 
 def test_the_same_run_draws_the_same_bytes(tmp_path: Path, evaluation: Evaluation):
-    classifier = build_softmax_classifier()
+    classifier = with_softmax(build("softmax"))
     for folder in ("first", "second"):
         draw_pictures(tmp_path / folder, classifier, HISTORY, evaluation)
     for name in PICTURES:
