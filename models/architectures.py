@@ -62,8 +62,8 @@ def _folded(layers: Iterable[keras.Layer]) -> Iterator[keras.Layer]:
 def _fold(convolution: keras.layers.Conv2D, norm: keras.layers.BatchNormalization) -> keras.layers.Conv2D:
     """Return the convolution, with a bias, that computes what `convolution` and then `norm` do in inference."""
     folded = keras.layers.Conv2D.from_config(convolution.get_config() | {"use_bias": True})
-    folded.build(convolution.input.shape)
     (kernel,), (shift, mean, variance) = convolution.get_weights(), norm.get_weights()
+    folded.build((None, None, None, kernel.shape[2]))
     scale = 1 / np.sqrt(variance + norm.epsilon)
     folded.set_weights([kernel * scale, shift - mean * scale])
     return folded
