@@ -10,6 +10,9 @@ from models.digits import IMAGE_SHAPE, NUM_PIXELS
 _WIDTH, _HEIGHT = 4.0, 5.0
 # In pixels². A straight 1 has little more; what has less, as a single pixel, is not enlarged further.
 _SMALLEST_VARIANCE = 1.0
+# Grey levels that are no ink: a background that is a little lighter would weigh more than the digit. At 0 validation accuracy
+# is 0.1 points higher, but 43 % instead of 91 % once all pixels are 5 % lighter.
+_BACKGROUND = 32
 
 _SIZE = IMAGE_SHAPE[0]
 _MIDDLE = (_SIZE - 1) / 2
@@ -46,7 +49,7 @@ class Deskew(keras.Layer):
 
 def _shape_of_ink(pixels: tf.Tensor) -> tuple[tf.Tensor, ...]:
     """Return for each image, as shape (N, 1): the centre's x and y, columns per row of slant, and both standard deviations."""
-    sums = tf.matmul(pixels, _POWERS)
+    sums = tf.matmul(tf.nn.relu(pixels - _BACKGROUND), _POWERS)
     x, y, xx, xy, yy = tf.split(sums[:, 1:] / tf.maximum(sums[:, :1], 1), 5, axis=1)  # of a blank image: 0
     variance_y = tf.maximum(yy - y * y, _SMALLEST_VARIANCE)
     covariance = xy - x * y
