@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from models.card import Evaluation, coverage_at
@@ -18,7 +18,15 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, console: Console) -> None:
         super().__init__()
         figures = TextColumn("{task.fields[running]}{task.fields[validation]}")
-        columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), figures, TimeElapsedColumn())
+        columns = (
+            TextColumn("epoch"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            figures,
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
         self.progress = Progress(*columns, console=console)
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
