@@ -2,12 +2,12 @@
 
 import string
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from matplotlib import get_data_path
 from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont, ImageOps
 
 from models.digits import IMAGE_SHAPE, MAX_PIXEL, NUM_PIXELS
 from models.mnist_form import in_mnist_form
@@ -30,6 +30,7 @@ _CORNER_CUTS = 3  # each doubles the corners of a line and makes them blunter
 
 
 Stroke = Literal["regular", "thick", "thin"]
+STROKES = get_args(Stroke)
 
 
 def printed(characters: str, stroke: Stroke = "regular") -> NDArray[np.uint8]:
@@ -44,18 +45,19 @@ def printed(characters: str, stroke: Stroke = "regular") -> NDArray[np.uint8]:
 def _glyph(font: ImageFont.FreeTypeFont, character: str, stroke: Stroke) -> NDArray[np.uint8]:
     canvas = Image.new("L", (3 * _FONT_PIXELS, 3 * _FONT_PIXELS))
     ImageDraw.Draw(canvas).text((_FONT_PIXELS, _FONT_PIXELS), character, MAX_PIXEL, font)
-    return normalised(_CHANGES[stroke](canvas))
+    glyph = ImageOps.expand(canvas.crop(canvas.getbbox()), _STROKE_CHANGE)
+    return normalised(_CHANGES[stroke](glyph))
 
 
-def _thinner(canvas: Image.Image) -> Image.Image:
-    eroded = canvas.filter(ImageFilter.MinFilter(_STROKE_CHANGE))
+def _thinner(glyph: Image.Image) -> Image.Image:
+    eroded = glyph.filter(ImageFilter.MinFilter(_STROKE_CHANGE))
     # Lines that are finer than what is taken away stay as they are: an opening, which is without them, shows where.
-    return ImageChops.lighter(eroded, ImageChops.subtract(canvas, eroded.filter(ImageFilter.MaxFilter(_STROKE_CHANGE))))
+    return ImageChops.lighter(eroded, ImageChops.subtract(glyph, eroded.filter(ImageFilter.MaxFilter(_STROKE_CHANGE))))
 
 
 _CHANGES = {
-    "regular": lambda canvas: canvas,
-    "thick": lambda canvas: canvas.filter(ImageFilter.MaxFilter(_STROKE_CHANGE)),
+    "regular": lambda glyph: glyph,
+    "thick": lambda glyph: glyph.filter(ImageFilter.MaxFilter(_STROKE_CHANGE)),
     "thin": _thinner,
 }
 

@@ -58,12 +58,14 @@ def _glass_blur(images: Images, random: np.random.Generator) -> Images:
 
 
 def _motion_blur(images: Images, random: np.random.Generator) -> Images:
-    """Move the camera along a line, up to 45° from the horizontal, and ever faster."""
-    spread, pixels = 3, np.arange(11)
+    """Move the image along a line, up to 45° from the horizontal, and leave it there for ever shorter."""
+    spread, pixels = 3, np.arange(11.0)
     angles = random.uniform(-np.pi / 4, np.pi / 4, len(images))
-    weights = np.exp(-(pixels**2) / (2 * spread**2))
-    moved = (_mapped(images, np.eye(2), pixel * np.stack((np.cos(angles), np.sin(angles)), axis=1)) for pixel in pixels)
-    return sum(weight * each for weight, each in zip(weights / weights.sum(), moved, strict=True))
+    weights, directions = np.exp(-(pixels**2) / (2 * spread**2)), np.stack((np.cos(angles), np.sin(angles)), axis=1)
+    moved = np.zeros(images.shape)
+    for pixel, weight in zip(pixels.tolist(), weights / weights.sum(), strict=True):
+        moved += weight * _mapped(images, np.eye(2), pixel * directions)
+    return moved
 
 
 def _mapped(images: Images, matrices: NDArray[np.float64], shifts: NDArray[np.float64] | float = 0.0) -> Images:
@@ -194,8 +196,9 @@ def _beside(images: NDArray, step: tuple[int, int]) -> NDArray:
 
 def _connected(sure: NDArray[np.bool_], possible: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return what is `possible` and hangs together with something `sure`."""
+    steps = (-1, 0, 1)
     while True:
-        grown = np.logical_or.reduce([_beside(sure, step) for step in product((-1, 0, 1), repeat=2)]) & possible
+        grown = np.logical_or.reduce([_beside(sure, (down, right)) for down in steps for right in steps]) & possible
         if (grown == sure).all():
             return sure
         sure = grown
