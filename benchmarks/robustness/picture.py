@@ -22,7 +22,13 @@ def draw(title: str, rows: Sequence[Row]) -> Figure:
     examples, shares, areas = figure.subplots(1, 3, width_ratios=(1.1, 1, 1))
     strips = [np.hstack([*row.images[:: len(row.images) // _EXAMPLES][:_EXAMPLES].reshape(-1, *IMAGE_SHAPE)]) for row in rows]
     height, width = strips[0].shape
-    examples.imshow(np.vstack(strips), cmap="gray", extent=(0, width / height, len(rows) - 0.5, -0.5), aspect="auto")
+    examples.imshow(
+        np.vstack(strips),
+        cmap="gray",
+        interpolation="nearest",
+        extent=(0, width / height, len(rows) - 0.5, -0.5),
+        aspect="auto",
+    )
     examples.set(yticks=range(len(rows)), yticklabels=[row.name for row in rows], xticks=[])
     share_of = {"accuracy": "accuracy", "accepted": "coverage", "right of what is accepted": "accepted_accuracy"}
     for place, (label, field) in enumerate(share_of.items()):

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from benchmarks.robustness.image_sets import enlarged, no_digits
-from tests.support.pictures import is_like
 from training.data import Mnist, Split
 
 
@@ -45,4 +44,4 @@ def test_a_small_scan_becomes_a_digit_as_mnist_has_them(mnist: Mnist) -> None:
     scan = image[2:26, 2:26].reshape(8, 3, 8, 3).mean(axis=(1, 3)) * (16 / 255)
     (back,) = enlarged(scan[None])
     assert (back.shape, back.dtype, back.max()) == ((784,), np.uint8, 255)
-    assert np.corrcoef(back, image.ravel())[0, 1] > 0.7 or is_like(back.reshape(28, 28), image)
+    assert np.corrcoef(back, image.ravel())[0, 1] > 0.7
