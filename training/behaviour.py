@@ -35,11 +35,11 @@ FLOORS = {
     },
     "deskew": {
         "printed digits, regular strokes": 0.80,
-        "printed digits, thick strokes": 0.78,
-        "printed digits, thin strokes": 0.80,
+        "printed digits, thick strokes": 0.79,
+        "printed digits, thin strokes": 0.77,
         "same digit one pixel further": 0.97,
-        "same digit 5 % lighter or darker": 0.67,
-        "less confidence in noise": 0.90,
+        "same digit 5 % lighter or darker": 0.91,
+        "less confidence in noise": 0.87,
     },
     "conv": {
         "printed digits, regular strokes": 0.99,
