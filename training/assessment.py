@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from models.card import Acceptance, Calibration, CoverageRow, Evaluation, Novelty, Thresholds, Uncalibrated
 from models.novelty import novelty_share
 from training.acceptance import Answers, choose_thresholds, coverage_table, what_is_accepted
+from training.behaviour import measure
 from training.calibration import divide_logits, fit_temperature
 from training.data import Mnist, Split
 from training.evaluate import evaluate_probabilities, probabilities_of
@@ -41,6 +42,7 @@ class Candidate:
     thresholds: Thresholds
     acceptance: Acceptance
     coverage: tuple[CoverageRow, ...]
+    behaviour: dict[str, float]
 
 
 def assess(recipe: Recipe, fitted: Fit, data: Mnist) -> Candidate:
@@ -76,6 +78,7 @@ def assess(recipe: Recipe, fitted: Fit, data: Mnist) -> Candidate:
         thresholds=thresholds,
         acceptance=Acceptance(validation=what_is_accepted(validation, thresholds), test=what_is_accepted(test, thresholds)),
         coverage=coverage_table(test),
+        behaviour=measure(partial(probabilities_of, fitted.classifier), data.validation),
     )
 
 

@@ -18,6 +18,7 @@ from models import card
 from models.digits import MODEL_NAME
 from training import store
 from training.assessment import Candidate
+from training.behaviour import below_floor
 from training.export import ParityError, expected_of, export, proved_parity
 from training.pictures import draw_pictures
 
@@ -46,7 +47,7 @@ class NotPublished(Exception):
 
 
 def objection_to(candidate: Candidate) -> NotPublished | None:
-    """Return why `candidate` should not be published (its recipe, data or accuracy), or None."""
+    """Return why `candidate` should not be published (its recipe, data, accuracy or behaviour), or None."""
     recipe, accuracy = candidate.recipe, candidate.validation.accuracy
     if recipe.batches == "first":
         return NotPublished(f"{recipe.name} learns from {recipe.batch_size} images alone, to show how", is_failure=False)
@@ -55,6 +56,8 @@ def objection_to(candidate: Candidate) -> NotPublished | None:
     sentence = f"validation accuracy is {accuracy:.2%}"
     if accuracy < MINIMUM_VALIDATION_ACCURACY:
         return NotPublished(f"{sentence}; at least {MINIMUM_VALIDATION_ACCURACY:.2%} is required")
+    if misbehaviour := below_floor(recipe.architecture, candidate.behaviour):
+        return NotPublished(misbehaviour)
     to_beat, which = _version_to_beat(candidate)
     # Rounded, since 0.944 - 0.939 is a little more than 0.005 in floating point.
     if to_beat is None or round(to_beat.validation.accuracy - accuracy, 9) <= MAXIMUM_LOSS_OF_ACCURACY:
@@ -147,7 +150,7 @@ def _card(candidate: Candidate, folder: Path, parity: dict[str, float], forced: 
         thresholds=candidate.thresholds,
         acceptance=candidate.acceptance,
         coverage=candidate.coverage,
-        behaviour={},
+        behaviour=candidate.behaviour,
         data_sha256=candidate.data.sha256,
         bundled_data=candidate.data.is_bundled,
         git_commit=_git_commit(),

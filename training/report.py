@@ -82,6 +82,7 @@ def print_acceptance(console: Console, candidate: Candidate) -> None:
     for row in candidate.coverage:
         table.add_row(f"{row.coverage:.2%}", f"{row.accuracy:.2%}", f"{row.min_confidence:.4f}")
     console.print(table)
+    console.print("Behaviour: " + ", ".join(f"{name} {share:.1%}" for name, share in candidate.behaviour.items()) + ".")
 
 
 def summary(candidate: Candidate) -> dict[str, JsonScalar]:

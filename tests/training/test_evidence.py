@@ -90,7 +90,7 @@ def test_the_card_has_the_figures_of_the_candidate_and_the_versions_of_what_made
         "thresholds": candidate.thresholds.model_dump(),
         "acceptance": candidate.acceptance.model_dump(),
         "coverage": tuple(row.model_dump() for row in candidate.coverage),
-        "behaviour": {},
+        "behaviour": candidate.behaviour,
         "data_sha256": candidate.data.sha256,
         "bundled_data": True,
         "git_commit": "0" * 40,
