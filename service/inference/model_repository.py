@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from models.card import GOLDEN_FILE, PARITY_TOLERANCE, WEIGHTS_FILE, ModelCard
 from models.digits import MODEL_NAME, NUM_CLASSES, NUM_PIXELS, check_images
 from models.engine import Device, Engine, NoGpuError, load_engine
 from service.errors import LoadFailure
-from service.inference.explanation import LinearWeights
+from service.inference.explanation import LinearExplainer
+from service.inference.loaded_model import LoadedModel, images_within_limits
 from service.observability import metrics
 
 logger = logging.getLogger(__name__)
@@ -29,36 +30,27 @@ class ModelLoadError(ValueError):
         self.reason: LoadFailure = reason
 
 
-@dataclass(frozen=True, eq=False)
-class LoadedModel:
-    """A proved version: its card, the engine that computes it, and what gives evidence, where its card says that it can.
-
-    `golden_image` (1, 784) is one that it has answered as published.
-    """
-
-    folder: Path
-    card: ModelCard
-    engine: Engine
-    linear: LinearWeights | None
-    golden_image: NDArray[np.float32]
-
-    @property
-    def tag(self) -> str:
-        return self.card.tag
-
-
 class ModelRepository:
     """Holds the version that is served, and puts the next one in its place once that is proved."""
 
-    def __init__(self, tag: str, device: Device) -> None:
+    def __init__(
+        self, tag: str, device: Device, min_confidence: float | None = None, max_novelty: float | None = None
+    ) -> None:
         self._tag = tag
         self._device: Device = device
+        # What the operator says instead of the card.
+        thresholds = {"min_confidence": min_confidence, "max_novelty": max_novelty}
+        self._overrides = {name: value for name, value in thresholds.items() if value is not None}
         self._served: LoadedModel | None = None
         self._failed: object = None
 
     def load(self) -> LoadedModel:
         """Load and prove the version asked for, and serve it from now on. Raises as `load_model`."""
-        return self._serve(load_model(self._tag, self._device))
+        return self._serve(self._loaded(self._tag))
+
+    def _loaded(self, tag: str) -> LoadedModel:
+        model = load_model(tag, self._device)
+        return replace(model, thresholds=model.thresholds and model.thresholds.model_copy(update=self._overrides))
 
     @property
     def served(self) -> LoadedModel:
@@ -68,7 +60,8 @@ class ModelRepository:
     def _serve(self, model: LoadedModel) -> LoadedModel:
         engine, before = model.engine, self._served
         self._served = model
-        metrics.MODEL_INFO.tell(model.card.version, str(model.card.recipe["name"]), engine.runtime, engine.device)
+        card = model.card
+        metrics.MODEL_INFO.tell(card.version, str(card.recipe["name"]), card.architecture, engine.runtime, engine.device)
         instead = f" instead of {before.tag}" if before else ""
         logger.info("serving %s%s", model.tag, instead, extra={"runtime": engine.runtime, "device": engine.device})
         return model
@@ -99,7 +92,7 @@ class ModelRepository:
             return
         try:
             # In a thread and on an engine of its own, so that requests notice nothing.
-            self._serve(await asyncio.to_thread(load_model, f"{MODEL_NAME}:{version}", self._device))
+            self._serve(await asyncio.to_thread(self._loaded, f"{MODEL_NAME}:{version}"))
             self._failed = None
         except (ModelLoadError, NoGpuError) as error:
             self._failed = found
@@ -160,19 +153,26 @@ def load_model(tag: str, device: Device) -> LoadedModel:
         NoGpuError: `device` is "gpu", and there is none.
     """
     folder, card = find_version(tag)
-    linear = None
-    if "evidence" in card.capabilities:
-        shapes = {"weights": (NUM_PIXELS, NUM_CLASSES), "biases": (NUM_CLASSES,)}
-        linear = LinearWeights(*_read_arrays(folder / WEIGHTS_FILE, **shapes))
+    linear = _linear_explainer(folder, card)
     try:
         engine = load_engine(folder, device)
     except NoGpuError:
         raise
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("internal", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
-    images, expected = _read_arrays(folder / GOLDEN_FILE, images=(NUM_PIXELS,), probabilities=(NUM_CLASSES,))
-    _prove_golden_digits(card, engine, images, expected)
-    return LoadedModel(folder, card, engine, linear, check_images(images[:1]))
+    images = _proved_golden_images(folder, card, engine)
+    scale = NoveltyScale.of(card.novelty.knots) if card.novelty else None
+    return LoadedModel(
+        folder, card, engine, linear, images[:1], *images_within_limits(engine, images), scale, card.thresholds
+    )
+
+
+def _linear_explainer(folder: Path, card: ModelCard) -> LinearExplainer | None:
+    if not {"linear_evidence", "deskewed_evidence"} & set(card.capabilities):
+        return None
+    weights, biases = _read_arrays(folder / WEIGHTS_FILE, weights=(NUM_PIXELS, NUM_CLASSES), biases=(NUM_CLASSES,))
+    prepare = load_deskew(folder) if "deskewed_evidence" in card.capabilities else None
+    return LinearExplainer(weights, biases, prepare)
 
 
 def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
