@@ -10,6 +10,7 @@ from pydantic_core import from_json
 
 KERAS_FILE = "model.keras"
 LITERT_FILE = "model.tflite"
+LITERT_WITH_NOVELTY_FILE = "model_with_novelty.tflite"
 SAVED_MODEL_FOLDER = "saved_model"
 GOLDEN_FILE = "golden.npz"
 WEIGHTS_FILE = "weights.npz"
@@ -17,14 +18,22 @@ PICTURES_FOLDER = "pictures"
 CARD_FILE = "card.json"
 BENTOML_FILE = "model.yaml"
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-Capability = Literal["evidence"]
-"""What a model can do beyond probabilities. `evidence`: its logits are scaled pixels · weights + biases, both in
-`weights.npz`, so that the share of each pixel in a logit is exact."""
+Architecture = Literal["softmax", "deskew", "conv"]
 
-# How far a served or exported probability may be from what Keras computes for the same pixels.
+Capability = Literal["linear_evidence", "deskewed_evidence", "novelty"]
+"""What a model can do beyond probabilities.
+
+`linear_evidence`: its logits are scaled pixels · weights + biases, both in `weights.npz`, so that the share of each pixel
+in a logit is exact. `deskewed_evidence`: the same of the pixels that `deskew.tflite` makes of those received. `novelty`:
+its graphs score how unlike the training digits an image is.
+"""
+
+# How far a probability may be from what Keras computes for the same pixels, unless the card has a bound of its own.
 PARITY_TOLERANCE = 3e-6
+# The same for a novelty score, as a share of it.
+NOVELTY_TOLERANCE = 1e-5
 
 
 class _Frozen(BaseModel):
@@ -57,10 +66,65 @@ class ReliabilityBin(_Frozen):
     accuracy: float
 
 
-class ModelCard(_Frozen):
-    """What is known of one published version. `sha256` names every file beside the card, by its path."""
+class Uncalibrated(_Frozen):
+    """How a model did on one split before its logits were divided by a temperature; its `Evaluation` is of afterwards."""
 
-    schema_version: Literal[2]
+    loss: float
+    calibration_error: float
+
+
+class Calibration(_Frozen):
+    """The temperature, fitted on validation, that is part of the weights (Guo et al. 2017), and what was before it."""
+
+    temperature: float
+    validation_before: Uncalibrated
+    test_before: Uncalibrated
+
+
+class Novelty(_Frozen):
+    """What turns a novelty score into a share: at most 64 pairs (score, share of validation digits below), ascending."""
+
+    knots: tuple[tuple[float, float], ...]
+
+
+class Thresholds(_Frozen):
+    """An answer is accepted from `min_confidence` on, and up to a novelty (a share) of `max_novelty`."""
+
+    min_confidence: float
+    max_novelty: float
+
+
+class Accepted(_Frozen):
+    """Of one split: the share that is accepted, how much of that is right, and the 95 % Wilson interval of the latter."""
+
+    coverage: float
+    accuracy: float
+    accuracy_interval: tuple[float, float]
+
+
+class Acceptance(_Frozen):
+    """What the thresholds accept."""
+
+    validation: Accepted
+    test: Accepted
+
+
+class CoverageRow(_Frozen):
+    """Of the test digits with a confidence of at least `min_confidence`: their share, and how many of them are right."""
+
+    coverage: float
+    accuracy: float
+    min_confidence: float
+
+
+class ModelCard(_Frozen):
+    """What is known of one published version. `sha256` names every file beside the card, by its path.
+
+    From `calibration` to `behaviour`, a version that was published with an older schema has nothing.
+    """
+
+    schema_version: Literal[3]
+    architecture: Architecture
     capabilities: tuple[Capability, ...]
     name: str
     version: str
@@ -70,10 +134,17 @@ class ModelCard(_Frozen):
     fit_seconds: float
     validation: Evaluation
     test: Evaluation
+    calibration: Calibration | None
+    novelty: Novelty | None
+    thresholds: Thresholds | None
+    acceptance: Acceptance | None
+    coverage: tuple[CoverageRow, ...]
+    behaviour: dict[str, float]
     data_sha256: dict[str, str]
     bundled_data: bool
     git_commit: str | None
     libraries: dict[str, str]
+    parity_tolerance: float
     parity: dict[str, float]
     forced: str | None
     sha256: dict[str, str]
@@ -123,10 +194,23 @@ def _content_of(path: Path) -> Any:
             f"{path} has schema version {schema}; this program reads 1 to {SCHEMA_VERSION}. "
             "Update the program, or roll back to a version that it can read."
         )
-    # Cards of schema 1 do not say what their models can do: all could do the same.
-    if schema == 1 and "capabilities" not in card:
-        return card | {"schema_version": SCHEMA_VERSION, "capabilities": ["evidence"]}
-    return card
+    return _upgraded(card, _ADDED_SINCE[schema]) if isinstance(schema, int) and schema in _ADDED_SINCE else card
+
+
+_NOTHING_KNOWN = dict.fromkeys(("calibration", "novelty", "thresholds", "acceptance")) | {"coverage": (), "behaviour": {}}
+# What cards of an older schema lack, and is true of their models; the first field is one that each newer card has.
+_ADDED_SINCE_2 = {"architecture": "softmax", "parity_tolerance": PARITY_TOLERANCE} | _NOTHING_KNOWN
+_ADDED_SINCE = {1: {"capabilities": ["evidence"]} | _ADDED_SINCE_2, 2: _ADDED_SINCE_2}
+
+
+def _upgraded(card: dict[str, Any], added: dict[str, Any]) -> dict[str, Any]:
+    """Return `card`, of an older schema, as one of the present schema, unless that of its fields is another."""
+    if next(iter(added)) in card:
+        return card
+    upgraded = added | card | {"schema_version": SCHEMA_VERSION}
+    if upgraded.get("capabilities") == ["evidence"]:
+        upgraded["capabilities"] = ["linear_evidence"]
+    return upgraded
 
 
 def _difference(found: bool, expected: bool) -> str:

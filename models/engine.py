@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from models.card import LITERT_FILE, SAVED_MODEL_FOLDER
 from models.exported import Graph, load_litert, load_saved_model, native_chatter_held_back
 
 Device = Literal["auto", "cpu", "gpu"]
@@ -45,8 +44,8 @@ def load_engine(folder: Path, device: Device) -> Engine:
     if obstacle and device == "gpu":
         raise NoGpuError(obstacle)
     if obstacle:
-        return Engine("litert", "cpu", load_litert(folder / LITERT_FILE), _MAX_INLINE_IMAGES)
-    return Engine("tensorflow", "gpu", load_saved_model(folder / SAVED_MODEL_FOLDER), 0)
+        return Engine("litert", "cpu", load_litert(folder), _MAX_INLINE_IMAGES)
+    return Engine("tensorflow", "gpu", load_saved_model(folder), 0)
 
 
 def require_gpu() -> None:

@@ -1,4 +1,4 @@
-"""The exported graphs as functions: pixels in, probabilities out."""
+"""The exported graphs as functions: pixels in, probabilities and novelty scores out."""
 
 import os
 import sys
@@ -6,14 +6,28 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from models.card import LITERT_FILE, LITERT_WITH_NOVELTY_FILE, SAVED_MODEL_FOLDER
+
 Pixels = NDArray[np.float32]
-Probabilities = NDArray[np.float32]
-Graph = Callable[[Pixels], Probabilities]
-"""Takes float32 pixels of shape (N, 784), 0 to 255; returns float32 probabilities of shape (N, 10)."""
+
+
+class Outputs(NamedTuple):
+    """For N images: `probabilities`, float32 (N, 10), and `novelty` scores, float32 (N,), or None where there are none."""
+
+    probabilities: NDArray[np.float32]
+    novelty: NDArray[np.float32] | None
+
+
+Graph = Callable[[Pixels, bool], Outputs]
+"""Takes float32 pixels of shape (N, 784), 0 to 255, and whether to compute the novelty scores.
+
+A version that was published without them has none, whatever is asked for.
+"""
 
 
 @contextmanager
@@ -37,17 +51,31 @@ def native_chatter_held_back() -> Iterator[None]:
             os.close(terminal)
 
 
-def load_litert(path: Path) -> Graph:
-    """Load a LiteRT file for one CPU thread. The function may be used by one thread at a time."""
+def load_litert(folder: Path) -> Graph:
+    """Load the LiteRT files in `folder` for one CPU thread. The function may be used by one thread at a time."""
+    probabilities_alone = _interpreted(folder / LITERT_FILE)
+    path = folder / LITERT_WITH_NOVELTY_FILE
+    with_both = _interpreted(path) if path.exists() else probabilities_alone
+
+    def run(images: Pixels, with_novelty: bool) -> Outputs:
+        return (with_both if with_novelty else probabilities_alone)(images)
+
+    return run
+
+
+def _interpreted(path: Path) -> Callable[[Pixels], Outputs]:
     from ai_edge_litert.interpreter import Interpreter
 
     with native_chatter_held_back():
         interpreter = Interpreter(model_content=path.read_bytes(), num_threads=1)
         interpreter.allocate_tensors()
-    pixels, probabilities = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
+    (pixels,) = (each["index"] for each in interpreter.get_input_details())
+    # The converter orders the outputs as it likes; the probabilities are those of shape (N, 10).
+    outputs = sorted(interpreter.get_output_details(), key=lambda output: -len(output["shape"]))
+    probabilities, novelty = (*(each["index"] for each in outputs), None)[:2]
     allocated = 1
 
-    def run(images: Pixels) -> Probabilities:
+    def run(images: Pixels) -> Outputs:
         nonlocal allocated
         if len(images) != allocated:
             interpreter.resize_tensor_input(pixels, images.shape)
@@ -55,21 +83,24 @@ def load_litert(path: Path) -> Graph:
             allocated = len(images)
         interpreter.set_tensor(pixels, images)
         interpreter.invoke()
-        return interpreter.get_tensor(probabilities)
+        return Outputs(interpreter.get_tensor(probabilities), None if novelty is None else interpreter.get_tensor(novelty))
 
     return run
 
 
 def load_saved_model(folder: Path) -> Graph:
-    """Load a TensorFlow SavedModel onto the device that TensorFlow prefers; imports TensorFlow."""
+    """Load the TensorFlow SavedModel in `folder` onto the device that TensorFlow prefers; imports TensorFlow."""
     import tensorflow as tf
 
     # TF32 rounds the inputs of a matrix product to 10 bits of mantissa and moves answers by 3.6e-4.
     tf.config.experimental.enable_tensor_float_32_execution(False)
-    saved_model = tf.saved_model.load(str(folder))
+    saved_model = tf.saved_model.load(str(folder / SAVED_MODEL_FOLDER))
 
-    def run(images: Pixels) -> Probabilities:
+    def run(images: Pixels, with_novelty: bool) -> Outputs:
         # `saved_model` is held here because the function alone does not keep its variables alive.
-        return saved_model.serve(tf.constant(images)).numpy()
+        served = saved_model.serve(tf.constant(images))
+        if not isinstance(served, dict):  # published without novelty
+            return Outputs(served.numpy(), None)
+        return Outputs(served["probabilities"].numpy(), served["novelty"].numpy() if with_novelty else None)
 
     return run

@@ -111,18 +111,19 @@ def _recipe(name: str, **changes: float | None) -> Recipe:
 
 def _fit_and_publish(recipe: Recipe, data: Mnist, force: bool, quiet: bool) -> int:
     with native_chatter_held_back():  # here, not at the top: importing TensorFlow takes seconds, and `list` needs none
-        from training import evaluate, publish, report, tutorial
+        from training import assessment, publish, report, tutorial
 
     console = _Terminal(quiet=quiet)
     fitted = _fit(recipe, data, console)
-    validation, test = (evaluate.evaluate(fitted.classifier, split) for split in (data.validation, data.test))
+    candidate = assessment.assess(recipe, fitted, data)
+    validation, test = candidate.validation, candidate.test
     with writing(sys.stdout):
         report.print_evaluation(console, validation, test)
         if recipe.batches == "first":
             console.print(tutorial.verdict(fitted.history, recipe, test), highlight=False)
     tag, refused, code = None, None, 0
     try:
-        tag = publish.publish(publish.Candidate(recipe, fitted, data, validation, test), force)
+        tag = publish.publish(candidate, force)
     except publish.NotPublished as reason:
         refused, code = str(reason), int(reason.is_failure)
         _say(f"not published: {refused}{'; use --force to publish it anyway' if reason.can_be_forced else ''}.")

@@ -5,7 +5,7 @@ import errno
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
 from pathlib import Path
@@ -14,17 +14,16 @@ import bentoml
 import numpy as np
 import tensorflow as tf
 from bentoml._internal.models import ModelStore  # the public API names no other store
-from numpy.typing import NDArray
 
 from models import card
 from models.architectures import with_sum_in_parts
 from models.digits import MODEL_NAME
-from models.exported import load_litert, load_saved_model, native_chatter_held_back
+from models.exported import Outputs, load_litert, load_saved_model, native_chatter_held_back
 from training import store
+from training.assessment import Candidate
 from training.data import Mnist
 from training.evaluate import probabilities_of
-from training.fit import Fit
-from training.recipes import Recipe
+from training.novelty import scores_of, with_novelty
 from training.report import draw_pictures
 
 MINIMUM_VALIDATION_ACCURACY = 0.90
@@ -45,17 +44,6 @@ class NotPublished(Exception):
         super().__init__(sentence)
         self.is_failure = is_failure
         self.can_be_forced = can_be_forced
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A fitted model with all that its publication needs."""
-
-    recipe: Recipe
-    fit: Fit
-    data: Mnist
-    validation: card.Evaluation
-    test: card.Evaluation
 
 
 def objection_to(candidate: Candidate) -> NotPublished | None:
@@ -126,40 +114,58 @@ def _temporary_folder() -> Iterator[Path]:
 
 def _make(candidate: Candidate, folder: Path, forced: str | None) -> None:
     """Write all files of the version that `folder` is named after into it, and prove them."""
-    expected = probabilities_of(candidate.fit.classifier, candidate.data.test.images)
+    images = candidate.data.test.images
+    expected = Outputs(probabilities_of(candidate.fit.classifier, images), scores_of(candidate.novelty_model, images))
     _export(candidate, expected, folder)
     parity = _proved_parity(candidate, expected, folder)
     (folder / card.CARD_FILE).write_text(_card(candidate, folder, parity, forced).model_dump_json(indent=2))
 
 
-def _export(candidate: Candidate, expected: NDArray[np.float32], folder: Path) -> None:
+def _export(candidate: Candidate, expected: Outputs, folder: Path) -> None:
     classifier, test = candidate.fit.classifier, candidate.data.test
+    for_litert = with_sum_in_parts(classifier)
     with native_chatter_held_back():
         classifier.save(folder / card.KERAS_FILE)
-        classifier.export(folder / card.SAVED_MODEL_FOLDER, format="tf_saved_model", verbose=False)
-        with_sum_in_parts(classifier).export(folder / card.LITERT_FILE, format="litert", verbose=False)
-    golden = {"images": test.images, "labels": test.labels, "probabilities": expected}
-    np.savez_compressed(folder / card.GOLDEN_FILE, **{name: array[:NUM_GOLDEN] for name, array in golden.items()})
+        both = with_novelty(classifier, candidate.novelty_model)
+        both.export(folder / card.SAVED_MODEL_FOLDER, format="tf_saved_model", verbose=False)
+        for_litert.export(folder / card.LITERT_FILE, format="litert", verbose=False)
+        both_for_litert = with_novelty(for_litert, candidate.novelty_model)
+        both_for_litert.export(folder / card.LITERT_WITH_NOVELTY_FILE, format="litert", verbose=False)
+    golden = {"images": test.images, "labels": test.labels} | expected._asdict()
+    np.savez_compressed(folder / card.GOLDEN_FILE, **{name: array[:NUM_GOLDEN] for name, array in golden.items()})  # pyright: ignore[reportArgumentType]: no array is called allow_pickle
     weights, biases = classifier.get_weights()
     np.savez_compressed(folder / card.WEIGHTS_FILE, weights=weights, biases=biases)
     draw_pictures(folder / card.PICTURES_FOLDER, classifier, candidate.fit.history, candidate.test)
 
 
-def _proved_parity(candidate: Candidate, expected: NDArray[np.float32], folder: Path) -> dict[str, float]:
-    pixels = candidate.data.test.images.astype(np.float32)
-    runs = {"litert": load_litert(folder / card.LITERT_FILE), "saved_model": load_saved_model(folder / card.SAVED_MODEL_FOLDER)}
-    parity = {name: float(np.abs(run(pixels) - expected).max()) for name, run in runs.items()}
-    for name, difference in parity.items():
-        if not difference <= card.PARITY_TOLERANCE:  # so written, NaN is refused too
-            sentence = f"the {name} export differs from Keras by up to {difference:.1e} on the test digits"
-            raise NotPublished(f"{sentence}; at most {card.PARITY_TOLERANCE:.0e} is allowed", can_be_forced=False)
+def _proved_parity(candidate: Candidate, expected: Outputs, folder: Path) -> dict[str, float]:
+    """Return how far the exports are from Keras on the test digits: probabilities, and novelty as a share of its score."""
+    pixels, litert = candidate.data.test.images.astype(np.float32), load_litert(folder)
+    answers = {"litert": litert(pixels, True), "saved_model": load_saved_model(folder)(pixels, True)}
+    if not np.array_equal(litert(pixels, False).probabilities, answers["litert"].probabilities, equal_nan=True):
+        raise NotPublished("the two LiteRT files give different probabilities for the test digits", can_be_forced=False)
+    parity = {}
+    for name, (probabilities, novelty) in answers.items():
+        assert novelty is not None
+        assert expected.novelty is not None
+        parity[name] = float(np.abs(probabilities - expected.probabilities).max())
+        _refuse_above(card.PARITY_TOLERANCE, parity[name], f"the {name} export differs")
+        parity[f"{name}_novelty"] = float(np.abs(novelty / expected.novelty - 1).max())
+        _refuse_above(card.NOVELTY_TOLERANCE, parity[f"{name}_novelty"], f"the novelty of the {name} export differs")
     return parity
+
+
+def _refuse_above(allowed: float, difference: float, what_differs: str) -> None:
+    if not difference <= allowed:  # so written, NaN is refused too
+        sentence = f"{what_differs} from Keras by up to {difference:.1e} on the test digits"
+        raise NotPublished(f"{sentence}; at most {allowed:.0e} is allowed", can_be_forced=False)
 
 
 def _card(candidate: Candidate, folder: Path, parity: dict[str, float], forced: str | None) -> card.ModelCard:
     return card.ModelCard(
         schema_version=card.SCHEMA_VERSION,
-        capabilities=("evidence",),
+        architecture="softmax",
+        capabilities=("linear_evidence", "novelty"),
         name=MODEL_NAME,
         version=folder.name,
         created=datetime.now(UTC),
@@ -168,10 +174,17 @@ def _card(candidate: Candidate, folder: Path, parity: dict[str, float], forced: 
         fit_seconds=candidate.fit.seconds,
         validation=candidate.validation,
         test=candidate.test,
+        calibration=None,
+        novelty=candidate.novelty,
+        thresholds=None,
+        acceptance=None,
+        coverage=(),
+        behaviour={},
         data_sha256=candidate.data.sha256,
         bundled_data=candidate.data.is_bundled,
         git_commit=_git_commit(),
         libraries={name: version_of(name) for name in _LIBRARIES},
+        parity_tolerance=card.PARITY_TOLERANCE,
         parity=parity,
         forced=forced,
         sha256=card.sha256_of_files(folder),

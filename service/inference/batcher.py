@@ -28,7 +28,8 @@ class Answers(NamedTuple):
 
     def part(self, rows: slice) -> "Answers":
         """Return the answers for some of the images."""
-        return Answers(*(None if each is None else each[rows] for each in self))
+        columns: list[Any] = [None if each is None else each[rows] for each in self]
+        return Answers(*columns)
 
 
 class Model(Protocol):
@@ -107,7 +108,13 @@ class Batcher:
         size, deadline, parts = self._size(model), loop.time() + seconds, []
         for start in range(0, len(images), size):
             part = Pending(
-                model, images[start : start + size], with_novelty, leave_queue, is_probe, loop.create_future(), time.perf_counter()
+                model,
+                images[start : start + size],
+                with_novelty,
+                leave_queue,
+                is_probe,
+                loop.create_future(),
+                time.perf_counter(),
             )
             parts.append(await self._answered(part, deadline))
         return parts[0] if len(parts) == 1 else _joined(parts)
@@ -194,9 +201,11 @@ def _distribute(answers: Answers, batch: list[Pending], started: float) -> None:
 
 
 def _joined(parts: list[Result]) -> Result:
-    columns = zip(*(part.answers for part in parts), strict=True)
+    together: list[Any] = [
+        None if column[0] is None else np.concatenate(column) for column in zip(*(part.answers for part in parts), strict=True)
+    ]
     return Result(
-        Answers(*(None if column[0] is None else np.concatenate(column) for column in columns)),
+        Answers(*together),
         queue_seconds=sum(part.queue_seconds for part in parts),
         compute_seconds=sum(part.compute_seconds for part in parts),
     )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from models.card import ModelCard, Thresholds
 from models.engine import Engine
-from models.novelty import NoveltyScale, accepted
+from models.novelty import accepted, novelty_share
 from service.inference.batcher import Answers
 from service.inference.explanation import LinearExplainer
 
@@ -25,7 +25,8 @@ class LoadedModel:
     """A proved version: its card, the engine that computes it, and what gives evidence, where its card says that it can.
 
     `golden_image` (1, 784) is one that it has answered as published. `max_inline_images` are computed on the event loop,
-    `max_images_at_once` in one call. `thresholds` are the card's, or what the settings say instead.
+    `max_images_at_once` in one call. `knots` (2, K) make shares of novelty scores. `thresholds` are the card's, or what the
+    settings say instead.
     """
 
     folder: Path
@@ -35,7 +36,7 @@ class LoadedModel:
     golden_image: NDArray[np.float32]
     max_inline_images: int
     max_images_at_once: int
-    novelty_scale: NoveltyScale | None
+    knots: NDArray[np.float64] | None
     thresholds: Thresholds | None
 
     @property
@@ -46,9 +47,9 @@ class LoadedModel:
         """Answer checked `images` (N, 784), with novelty where it is asked for and the version has it."""
         probabilities, scores = self.engine.run(images, with_novelty)
         digits, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-        if scores is None or self.novelty_scale is None or self.thresholds is None:
+        if scores is None or self.knots is None or self.thresholds is None:
             return Answers(digits, confidence, probabilities)
-        novelty = self.novelty_scale.shares(scores)
+        novelty = novelty_share(scores, self.knots)
         return Answers(digits, confidence, probabilities, novelty, accepted(confidence, novelty, self.thresholds))
 
 

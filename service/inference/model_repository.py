@@ -11,7 +11,7 @@ import numpy as np
 from bentoml.exceptions import NotFound
 from numpy.typing import NDArray
 
-from models.card import GOLDEN_FILE, PARITY_TOLERANCE, WEIGHTS_FILE, ModelCard
+from models.card import GOLDEN_FILE, NOVELTY_TOLERANCE, WEIGHTS_FILE, ModelCard
 from models.digits import MODEL_NAME, NUM_CLASSES, NUM_PIXELS, check_images
 from models.engine import Device, Engine, NoGpuError, load_engine
 from service.errors import LoadFailure
@@ -33,9 +33,7 @@ class ModelLoadError(ValueError):
 class ModelRepository:
     """Holds the version that is served, and puts the next one in its place once that is proved."""
 
-    def __init__(
-        self, tag: str, device: Device, min_confidence: float | None = None, max_novelty: float | None = None
-    ) -> None:
+    def __init__(self, tag: str, device: Device, min_confidence: float | None = None, max_novelty: float | None = None) -> None:
         self._tag = tag
         self._device: Device = device
         # What the operator says instead of the card.
@@ -161,18 +159,15 @@ def load_model(tag: str, device: Device) -> LoadedModel:
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("internal", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
     images = _proved_golden_images(folder, card, engine)
-    scale = NoveltyScale.of(card.novelty.knots) if card.novelty else None
-    return LoadedModel(
-        folder, card, engine, linear, images[:1], *images_within_limits(engine, images), scale, card.thresholds
-    )
+    knots = np.array(card.novelty.knots).T.copy() if card.novelty else None
+    return LoadedModel(folder, card, engine, linear, images[:1], *images_within_limits(engine, images), knots, card.thresholds)
 
 
 def _linear_explainer(folder: Path, card: ModelCard) -> LinearExplainer | None:
     if not {"linear_evidence", "deskewed_evidence"} & set(card.capabilities):
         return None
     weights, biases = _read_arrays(folder / WEIGHTS_FILE, weights=(NUM_PIXELS, NUM_CLASSES), biases=(NUM_CLASSES,))
-    prepare = load_deskew(folder) if "deskewed_evidence" in card.capabilities else None
-    return LinearExplainer(weights, biases, prepare)
+    return LinearExplainer(weights, biases)
 
 
 def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
@@ -182,23 +177,37 @@ def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], .
     except (ValueError, KeyError, OSError) as error:
         raise ModelLoadError("shape", f"{path} does not hold {' and '.join(shapes)}: {error}") from None
     for (name, shape), array in zip(shapes.items(), arrays, strict=True):
-        if array.shape[-len(shape) :] != shape or array.dtype.kind not in "fu":
+        if array.shape[array.ndim - len(shape) :] != shape or array.dtype.kind not in "fu":
             raise ModelLoadError("shape", f"{path} has {name} of shape {array.shape} and type {array.dtype}, not {shape}.")
     return arrays
 
 
-def _prove_golden_digits(card: ModelCard, engine: Engine, images: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+def _proved_golden_images(folder: Path, card: ModelCard, engine: Engine) -> NDArray[np.float32]:
+    """Return the golden digits (N, 784), which `engine` answers as published, with and without novelty."""
+    names = {"images": (NUM_PIXELS,), "probabilities": (NUM_CLASSES,)}
+    has_novelty = "novelty" in card.capabilities
+    images, expected, *scores = _read_arrays(folder / GOLDEN_FILE, **names, **({"novelty": ()} if has_novelty else {}))
+    images = check_images(images)
     try:
-        answered = engine.run(check_images(images))
+        answered, with_novelty = engine.run(images, False), engine.run(images, has_novelty)
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("shape", f"{card.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
+    for outputs in (answered, with_novelty):
+        _check_golden(card, "probabilities", outputs.probabilities, expected, card.parity_tolerance)
+    if scores:
+        relative = np.asarray(with_novelty.novelty) / scores[0]
+        _check_golden(card, "novelty scores", relative, np.ones_like(scores[0]), NOVELTY_TOLERANCE)
+    return images
+
+
+def _check_golden(card: ModelCard, what: str, answered: NDArray[Any], expected: NDArray[Any], tolerance: float) -> None:
     if answered.shape != expected.shape:
-        sentence = f"{card.tag} answers its golden digits in shape {answered.shape}, not {expected.shape}."
+        sentence = f"{card.tag} answers its golden digits with {what} of shape {answered.shape}, not {expected.shape}."
         raise ModelLoadError("shape", sentence)
     difference = float(np.abs(answered - expected).max())
-    if not difference <= PARITY_TOLERANCE:  # so written, NaN is refused too
+    if not difference <= tolerance:  # so written, NaN is refused too
         raise ModelLoadError(
             "golden",
-            f"{card.tag} answers its golden digits up to {difference:.1e} away from what was published; "
-            f"at most {PARITY_TOLERANCE:.0e} is allowed.",
+            f"{card.tag} answers its golden digits with {what} up to {difference:.1e} away from what was published; "
+            f"at most {tolerance:.0e} is allowed.",
         )

@@ -99,9 +99,7 @@ class Predictor:
                 self._check_number(images, model, is_explained)
                 slot.resize(len(images))
                 decoded = time.perf_counter()
-                result = await self.batcher.submit(
-                    model, images, deadline - decoded, slot.release, with_novelty=with_novelty
-                )
+                result = await self.batcher.submit(model, images, deadline - decoded, slot.release, with_novelty=with_novelty)
             explain = await self._explain(model, images, result.answers.digits, deadline) if is_explained else None
         except QueueFullError:
             raise too_many_requests("the queue is full") from None
@@ -110,9 +108,7 @@ class Predictor:
         answers = result.answers
         metrics.count_predictions(answers.digits, answers.confidence, answers.novelty, answers.accepted)
         queue_seconds = admitted - started + result.queue_seconds
-        return Prediction(
-            images, result.answers, model, decoded - admitted, queue_seconds, result.compute_seconds, explain
-        )
+        return Prediction(images, result.answers, model, decoded - admitted, queue_seconds, result.compute_seconds, explain)
 
     def _check_number(self, images: Pixels, model: LoadedModel, is_explained: bool) -> None:
         if len(images) > self._max_images:

@@ -12,8 +12,10 @@ from tests.support.project import ROOT
 AddVersion = Callable[..., ModelCard]
 MakeVersion = Callable[..., Path]
 
-# Published by the code of before cards had a schema version, and not to be changed.
-SCHEMA_1 = next((ROOT / "tests/fixtures/store_of_schema_1/models" / MODEL_NAME).glob("*/"))
+# Published by the code of before cards had a schema version, and by that of schema 2; not to be changed.
+SCHEMA_1, SCHEMA_2 = (
+    next((ROOT / f"tests/fixtures/store_of_schema_{schema}/models" / MODEL_NAME).glob("*/")) for schema in (1, 2)
+)
 
 LATEST = f"{MODEL_NAME}:latest"
 

@@ -8,10 +8,9 @@ import pytest
 
 from models.card import BENTOML_FILE, CARD_FILE, LITERT_FILE, ModelCard, sha256_of_files
 from tests.support.store import SCHEMA_1, AddVersion, MakeVersion
+from training.assessment import Candidate, assess
 from training.data import Mnist
-from training.evaluate import evaluate
 from training.fit import fit
-from training.publish import Candidate
 from training.recipes import RECIPES
 from training.store import add
 
@@ -62,5 +61,4 @@ def add_version(published_home: Path, versions_folder: Path) -> AddVersion:
 def candidate(mnist: Mnist) -> Candidate:
     """Return what two epochs on MNIST make: 92.7 % on validation."""
     recipe = replace(RECIPES["baseline"], epochs=2)
-    fitted = fit(recipe, mnist.train, mnist.validation)
-    return Candidate(recipe, fitted, mnist, *(evaluate(fitted.classifier, split) for split in (mnist.validation, mnist.test)))
+    return assess(recipe, fit(recipe, mnist.train, mnist.validation), mnist)
