@@ -33,7 +33,10 @@ TESTS = {
         "tests/service/inference/test_batcher.py",
         "tests/service/inference/test_batcher_isolation.py",
     ],
-    "service/inference/model_repository.py": ["tests/service/inference/test_model_repository.py"],
+    "service/inference/model_repository.py": [
+        "tests/service/inference/test_model_repository.py",
+        "tests/service/inference/test_store_watch.py",
+    ],
     "service/protocols/accept.py": ["tests/service/protocols/test_accept.py"],
     "service/protocols/json_fast.py": ["tests/service/protocols/test_json_fast.py"],
     "service/protocols/json_strict.py": ["tests/service/protocols/test_json_fast.py"],

@@ -1,9 +1,8 @@
 """Request bodies: each read whole and in time, all of them together within a budget of bytes."""
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import Any, Self, cast
+from typing import Self
 
 from starlette.types import Message, Receive
 
@@ -105,7 +104,7 @@ class BodyReader:
             except TimeoutError:
                 sentence = f"the body was not complete after {self._seconds:g} s; send it faster or in smaller requests."
                 raise ApiError(408, "slow_body", sentence, {"Connection": "close"}) from None
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return b"".join(chunks)
 
     def _add(self, message: Message, chunks: list[bytes], reservation: BodyReservation) -> bool:
         """Add what `message` has of the body to `chunks`, and say whether there is more to come."""
@@ -129,7 +128,7 @@ class BodyReader:
 
 def _received_already(receive: Receive) -> Message | None:
     """Return the message that is there, or None if one has to wait. Most bodies are there, and a timer would take 3.5 µs."""
-    receiving = cast("Coroutine[Any, Any, Message]", receive())
+    receiving = receive().__await__()
     try:
         receiving.send(None)
     except StopIteration as returned:

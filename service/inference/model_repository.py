@@ -174,7 +174,7 @@ def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], .
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = tuple(file[name] for name in shapes)
-    except (ValueError, KeyError, OSError) as error:
+    except Exception as error:  # NumPy's, zipfile's and zlib's
         raise ModelLoadError("shape", f"{path} does not hold {' and '.join(shapes)}: {error}") from None
     for (name, shape), array in zip(shapes.items(), arrays, strict=True):
         if array.shape[array.ndim - len(shape) :] != shape or array.dtype.kind not in "fu":

@@ -9,7 +9,10 @@ Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def scrape(server: Server) -> Series:
-    text = httpx.get(f"{server.url}/metrics").text
+    return series_in(httpx.get(f"{server.url}/metrics").text)
+
+
+def series_in(text: str) -> Series:
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
