@@ -19,11 +19,13 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from models.architectures import with_sum_in_parts
-from models.exported import Graph, native_chatter_held_back
+from models.exported import native_chatter_held_back
 from training.data import read_mnist
 from training.evaluate import probabilities_of
 from training.fit import fit
 from training.recipes import RECIPES
+
+Graph = Callable[[np.ndarray], np.ndarray]
 
 _SIZES = (1, 64, 1024)
 _XNNPACK, _NO_DELEGATES = OpResolverType.BUILTIN, OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES

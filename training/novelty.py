@@ -1,10 +1,11 @@
 """How unlike the training digits an image is: fitted here, and part of the exported graphs.
 
-The score is the squared length of an image, pooled to 14×14, over that of its part in the nearest of ten subspaces, one for
-each digit: the eight directions in which most of the training images of that digit lies (CLAFIC, Watanabe 1967). It is 1 for
-an image inside one of them, higher the less of it any of them holds, and the same at every contrast.
+The score is the share of an image, pooled to 14×14, that is missed by the nearest of ten subspaces, one for each digit: the
+directions in which most of its training images lies (CLAFIC, Watanabe 1967: a principal component analysis about black).
+It is the same at every contrast.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -17,21 +18,35 @@ from models.digits import IMAGE_SHAPE, NUM_CLASSES, NUM_PIXELS
 from training.data import Split
 
 _HEIGHT, _WIDTH = (side // 2 for side in IMAGE_SHAPE)
-_COMPONENTS = 8
+_COMPONENTS = 16
 _KNOTS = 64
-# Of a black image nothing is held: it gets the score of the strangest there are.
-_LEAST_HELD = 1e-3
+_LEAST_MISSED = 1e-6  # of a digit with fewer training images than directions, nothing is missed
 
 
-def fit_subspaces(train: Split) -> NDArray[np.float64]:
-    """Return orthonormal directions (10, 8, 196) among pooled images, eight for the training images of each digit."""
-    return np.array([_main_directions(train.images[train.labels == digit]) for digit in range(NUM_CLASSES)])
+@dataclass(frozen=True)
+class Subspaces:
+    """For each digit, `directions` (10, 16, 196), orthonormal, among pooled images, and the `weights` (10,) of what they miss.
+
+    The images of some digits differ less from each other than those of others, so what a subspace misses is weighted by
+    the root of what it misses of its own training images.
+    """
+
+    directions: NDArray[np.float64]
+    weights: NDArray[np.float64]
 
 
-def _main_directions(images: NDArray[np.uint8]) -> NDArray[np.float64]:
+def fit_subspaces(train: Split) -> Subspaces:
+    """Fit the subspace of each digit to its training images."""
+    spectra = [np.linalg.eigh(_scatter(train.images[train.labels == digit])) for digit in range(NUM_CLASSES)]
+    missed = np.array([eigenvalues[:-_COMPONENTS].sum() for eigenvalues, _ in spectra])
+    weights = 1 / np.sqrt(np.maximum(missed, _LEAST_MISSED))
+    return Subspaces(np.array([vectors[:, -_COMPONENTS:].T for _, vectors in spectra]), weights / weights.mean())
+
+
+def _scatter(images: NDArray[np.uint8]) -> NDArray[np.float64]:
     pooled = images.reshape(-1, _HEIGHT, 2, _WIDTH, 2).mean(axis=(2, 4)).reshape(-1, _HEIGHT * _WIDTH)
-    directions = pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1)  # not 0 where an image is black
-    return np.linalg.eigh(directions.T @ directions)[1][:, -_COMPONENTS:].T
+    units = pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), 1)  # not 0 where an image is black
+    return units.T @ units / max(len(units), 1)
 
 
 class NoveltyScore(keras.layers.Layer):
@@ -40,22 +55,24 @@ class NoveltyScore(keras.layers.Layer):
     It pools and adds up by matrix products, which LiteRT computes at a third to a tenth of the cost of other ways.
     """
 
-    def __init__(self, subspaces: NDArray[np.float64]) -> None:
+    def __init__(self, subspaces: Subspaces) -> None:
         super().__init__()
-        self._directions = np.float32(subspaces.reshape(-1, _HEIGHT * _WIDTH).T)
         two_columns_to_one = np.kron(np.eye(_WIDTH), np.ones((2, 1)))
         self._two_rows_to_one = np.float32(np.concatenate([two_columns_to_one, two_columns_to_one]) / 4)
-        self._sum_by_digit = np.float32(np.kron(np.eye(NUM_CLASSES), np.ones((_COMPONENTS, 1))))
+        self._directions = np.float32(subspaces.directions.reshape(-1, _HEIGHT * _WIDTH).T)
+        self._weighted_sums = np.float32(np.kron(np.diag(subspaces.weights), np.ones((_COMPONENTS, 1))))
         self._sum = np.ones((_HEIGHT * _WIDTH, 1), np.float32)
+        # The one keeps the rounding, which is relative to it, small beside the score.
+        self._one_and_weights = np.float32(1 + subspaces.weights)
 
     def call(self, pixels: Any) -> Any:
         """Return the scores of `pixels`."""
         means: Any = ops.matmul(ops.reshape(pixels, (-1, 2 * IMAGE_SHAPE[1])), self._two_rows_to_one)
         image: Any = ops.reshape(means, (-1, _HEIGHT * _WIDTH))
-        coordinates: Any = ops.matmul(image, self._directions)
-        held: Any = ops.max(ops.matmul(coordinates * coordinates, self._sum_by_digit), axis=1)
-        length: Any = ops.reshape(ops.matmul(image * image, self._sum), (-1,))
-        return (length + 1) / (held + _LEAST_HELD)
+        along: Any = ops.matmul(image, self._directions)
+        length: Any = ops.matmul(image * image, self._sum)
+        held: Any = ops.matmul(along * along, self._weighted_sums) / (length + 1)  # 0 of an image that is black
+        return ops.min(self._one_and_weights - held, axis=1)
 
 
 def novelty_model(train: Split) -> keras.Model:

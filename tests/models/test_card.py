@@ -6,8 +6,23 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from models.card import CARD_FILE, SCHEMA_VERSION, Evaluation, ModelCard, ReliabilityBin, sha256_of_files
-from tests.support.store import SCHEMA_1
+from models.card import (
+    CARD_FILE,
+    PARITY_TOLERANCE,
+    SCHEMA_VERSION,
+    Acceptance,
+    Accepted,
+    Calibration,
+    CoverageRow,
+    Evaluation,
+    ModelCard,
+    Novelty,
+    ReliabilityBin,
+    Thresholds,
+    Uncalibrated,
+    sha256_of_files,
+)
+from tests.support.store import SCHEMA_1, SCHEMA_2
 
 EVALUATION = Evaluation(
     images=3,
@@ -19,6 +34,8 @@ EVALUATION = Evaluation(
     confusion=((2, 1), (0, 0)),
     reliability=(ReliabilityBin(images=3, mean_confidence=0.7, accuracy=2 / 3),),
 )
+UNCALIBRATED = Uncalibrated(loss=0.3, calibration_error=0.02)
+ACCEPTED = Accepted(coverage=0.6, accuracy=0.99, accuracy_interval=(0.98, 0.995))
 
 
 @pytest.fixture
@@ -34,7 +51,8 @@ def folder(tmp_path: Path) -> Path:
 def card_of(folder: Path) -> ModelCard:
     return ModelCard(
         schema_version=SCHEMA_VERSION,
-        capabilities=("evidence",),
+        architecture="softmax",
+        capabilities=("linear_evidence", "novelty"),
         name="digit-classifier",
         version="abc",
         created=datetime(2025, 1, 2, 3, 4, 5, 678901, UTC),
@@ -43,10 +61,17 @@ def card_of(folder: Path) -> ModelCard:
         fit_seconds=4.2,
         validation=EVALUATION,
         test=EVALUATION,
+        calibration=Calibration(temperature=0.9, validation_before=UNCALIBRATED, test_before=UNCALIBRATED),
+        novelty=Novelty(knots=((0.1 + 0.2, 0.0), (4.5, 1.0))),
+        thresholds=Thresholds(min_confidence=0.9, max_novelty=0.99),
+        acceptance=Acceptance(validation=ACCEPTED, test=ACCEPTED),
+        coverage=(CoverageRow(coverage=1.0, accuracy=0.9, min_confidence=0.1),),
+        behaviour={"a shift by one pixel": 0.98},
         data_sha256={"images": "00"},
         bundled_data=True,
         git_commit=None,
         libraries={"keras": "3"},
+        parity_tolerance=3e-6,
         parity={"litert": 4.470348358154297e-07},
         forced=None,
         sha256=sha256_of_files(folder),
@@ -96,35 +121,47 @@ def rewrite(folder: Path, **fields: object) -> None:
     (folder / CARD_FILE).write_text(json.dumps({name: value for name, value in card.items() if value is not GONE}))
 
 
-def test_a_card_of_schema_1_is_read_as_one_of_the_present_schema_and_fits_its_files():
-    written = json.loads((SCHEMA_1 / CARD_FILE).read_text())
-    assert not written.keys() & {"schema_version", "capabilities"}
-    card = ModelCard.read(SCHEMA_1)
-    card.check_files(SCHEMA_1)
-    assert (card.schema_version, card.capabilities, card.version) == (SCHEMA_VERSION, ("evidence",), SCHEMA_1.name)
+@pytest.mark.parametrize(("published", "fields"), [(SCHEMA_1, (None, None)), (SCHEMA_2, (2, ["evidence"]))], ids=["1", "2"])
+def test_a_card_of_an_older_schema_is_read_as_one_of_the_present_schema_and_fits_its_files(
+    published: Path, fields: tuple[object, object]
+):
+    written = json.loads((published / CARD_FILE).read_text())
+    assert (written.get("schema_version"), written.get("capabilities")) == fields
+    card = ModelCard.read(published)
+    card.check_files(published)
+    assert (card.schema_version, card.capabilities, card.version) == (SCHEMA_VERSION, ("linear_evidence",), published.name)
     assert json.loads(card.model_dump_json()).items() >= {name: written[name] for name in ("recipe", "test", "sha256")}.items()
 
 
-def test_a_card_of_schema_1_reads_back_as_it_was_upgraded(tmp_path: Path):
-    card = ModelCard.read(SCHEMA_1)
+@pytest.mark.parametrize("published", [SCHEMA_1, SCHEMA_2], ids=["1", "2"])
+def test_a_card_of_an_older_schema_knows_nothing_of_confidence_and_novelty(published: Path):
+    card = ModelCard.read(published)
+    assert (card.architecture, card.parity_tolerance) == ("softmax", PARITY_TOLERANCE)
+    assert (card.calibration, card.novelty, card.thresholds, card.acceptance) == (None, None, None, None)
+    assert (card.coverage, card.behaviour) == ((), {})
+
+
+@pytest.mark.parametrize("published", [SCHEMA_1, SCHEMA_2], ids=["1", "2"])
+def test_a_card_of_an_older_schema_reads_back_as_it_was_upgraded(tmp_path: Path, published: Path):
+    card = ModelCard.read(published)
     (tmp_path / CARD_FILE).write_text(card.model_dump_json())
     assert ModelCard.read(tmp_path) == card
 
 
 def test_a_card_of_a_newer_schema_is_refused_with_what_can_be_read_and_what_to_do(folder: Path):
-    rewrite(folder, schema_version=3, thresholds={"confidence": 0.5})
-    with pytest.raises(ValueError, match="schema version 3") as refused:
+    rewrite(folder, schema_version=4, thresholds={"confidence": 0.5})
+    with pytest.raises(ValueError, match="schema version 4") as refused:
         ModelCard.read(folder)
     assert str(refused.value) == (
-        f"{folder / CARD_FILE} has schema version 3; this program reads 1 to {SCHEMA_VERSION}. "
+        f"{folder / CARD_FILE} has schema version 4; this program reads 1 to {SCHEMA_VERSION}. "
         "Update the program, or roll back to a version that it can read."
     )
 
 
-@pytest.mark.parametrize("schema", [0, -1, "2", "3", 2.5, [], True])
+@pytest.mark.parametrize("schema", [0, -1, "2", "3", 2.5, [], True, 1, 2])
 def test_a_schema_version_that_never_was_is_not_a_model_card(folder: Path, schema: object):
     rewrite(folder, schema_version=schema)
-    with pytest.raises(ValueError, match=r"is not a model card: schema_version: Input should be 2\."):
+    with pytest.raises(ValueError, match=r"is not a model card: schema_version: Input should be 3"):
         ModelCard.read(folder)
 
 
@@ -132,10 +169,10 @@ def test_a_schema_version_that_never_was_is_not_a_model_card(folder: Path, schem
     ("fields", "mistake"),
     [
         ({"schema_version": GONE}, "schema_version: Field required"),
-        ({"schema_version": 1}, "schema_version: Input should be 2"),
+        ({"schema_version": 1}, "schema_version: Input should be 3"),
         ({"schema_version": GONE, "capabilities": GONE, "shoe_size": 43}, "shoe_size: Extra inputs are not permitted"),
         ({"capabilities": GONE}, "capabilities: Field required"),
-        ({"capabilities": ["evidence", "flight"]}, r"capabilities\.1: Input should be 'evidence'"),
+        ({"capabilities": ["linear_evidence", "flight"]}, r"capabilities\.1: Input should be 'linear_evidence'"),
     ],
     ids=lambda it: "-".join(it) if isinstance(it, dict) else "",
 )

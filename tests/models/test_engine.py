@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 from models import engine
-from models.card import PARITY_TOLERANCE, SAVED_MODEL_FOLDER
+from models.card import NOVELTY_TOLERANCE, PARITY_TOLERANCE
 from models.engine import NoGpuError, load_engine, require_gpu
 from models.exported import load_saved_model
 from service.inference.model_repository import find_version
@@ -21,7 +21,10 @@ def folder(published_store):
 def test_without_a_gpu_litert_computes_on_the_cpu(folder, device) -> None:
     loaded = load_engine(folder, device)
     assert (loaded.runtime, loaded.device) == ("litert", "cpu")
-    assert loaded.run(np.zeros((3, 784), np.float32)).shape == (3, 10)
+    probabilities, novelty = loaded.run(np.zeros((3, 784), np.float32), True)
+    assert probabilities.shape == (3, 10)
+    assert novelty is not None
+    assert novelty.shape == (3,)
 
 
 def test_a_gpu_that_is_demanded_and_not_there_is_refused_with_advice(folder) -> None:
@@ -45,6 +48,12 @@ def test_a_gpu_that_tensorflow_cannot_use_is_said_or_passed_over(folder, monkeyp
 
 def test_tensorflow_answers_as_litert_does_and_without_tf32(folder, mnist: Mnist) -> None:
     pixels = mnist.test.images.astype(np.float32)
-    difference = np.abs(load_saved_model(folder / SAVED_MODEL_FOLDER)(pixels) - load_engine(folder, "cpu").run(pixels)).max()
-    assert difference <= 2 * PARITY_TOLERANCE
+    (one, one_novelty), (other, other_novelty) = (
+        load_saved_model(folder)(pixels, True),
+        load_engine(folder, "cpu").run(pixels, True),
+    )
+    assert np.abs(one - other).max() <= 2 * PARITY_TOLERANCE
+    assert one_novelty is not None
+    assert other_novelty is not None
+    np.testing.assert_allclose(one_novelty, other_novelty, rtol=2 * NOVELTY_TOLERANCE)
     assert not tf.config.experimental.tensor_float_32_execution_enabled()

@@ -13,6 +13,7 @@ import pytest
 
 from models.card import LITERT_FILE, ModelCard
 from models.digits import MODEL_NAME as NAME
+from models.exported import Graph, Outputs
 from tests.support.command_line import Finished, assert_fails_in_a_sentence, last_line, version_in
 from tests.support.project import ROOT
 from tests.support.training import run_training
@@ -82,7 +83,10 @@ def test_force_publishes_and_the_card_agrees_with_the_last_line(tiny_forced: Fin
 def test_an_export_that_differs_is_a_failure_that_force_is_not_said_to_help(
     tiny_data: Path, versions_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
-    monkeypatch.setattr(publish, "load_litert", lambda _: lambda images: np.zeros((len(images), 10), np.float32))
+    def load_blank(_: Path) -> Graph:
+        return lambda images, with_novelty: Outputs(np.zeros((len(images), 10), np.float32), np.ones(len(images), np.float32))
+
+    monkeypatch.setattr(publish, "load_litert", load_blank)
     assert commands.run(["--quiet", "--data", str(tiny_data), "--epochs", "1", "--force"]) == 1
     said = capsys.readouterr()
     assert "litert export differs from Keras" in said.err

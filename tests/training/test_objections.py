@@ -7,8 +7,9 @@ import pytest
 
 from models.card import CARD_FILE, ModelCard
 from tests.support.store import AddVersion
+from training.assessment import Candidate
 from training.data import read_mnist
-from training.publish import Candidate, NotPublished, objection_to, publish
+from training.publish import NotPublished, objection_to, publish
 from training.store import served_version
 
 

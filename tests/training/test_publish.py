@@ -9,17 +9,28 @@ import keras
 import numpy as np
 import pytest
 
-from models.card import CARD_FILE, GOLDEN_FILE, KERAS_FILE, LITERT_FILE, PARITY_TOLERANCE, SCHEMA_VERSION, ModelCard
-from models.exported import Graph, load_litert
+from models.card import (
+    CARD_FILE,
+    GOLDEN_FILE,
+    KERAS_FILE,
+    LITERT_FILE,
+    NOVELTY_TOLERANCE,
+    PARITY_TOLERANCE,
+    SCHEMA_VERSION,
+    ModelCard,
+)
+from models.exported import Graph, Outputs, load_litert
 from tests.support.project import ROOT
 from tests.support.store import AddVersion
 from training import publish as publishing
 from training import store
+from training.assessment import Candidate
 from training.data import Mnist
-from training.publish import Candidate, NotPublished, publish
+from training.publish import NotPublished, publish
 from training.store import served_version
 
-PARTS = {"weights.npz", "model.keras", "model.tflite", "saved_model", "card.json", "golden.npz", "pictures", "model.yaml"}
+LITERT_FILES = {"model.tflite", "model_with_novelty.tflite"}
+PARTS = {"weights.npz", "model.keras", "saved_model", "card.json", "golden.npz", "pictures", "model.yaml"} | LITERT_FILES
 
 
 @pytest.fixture(scope="module")
@@ -41,13 +52,15 @@ def test_the_card_says_where_the_model_comes_from(version: Path, mnist: Mnist):
     card = ModelCard.read(version)
     assert card.tag == f"digit-classifier:{version.name}"
     assert card.recipe | {"name": "baseline", "seed": 0, "epochs": 20} == card.recipe
-    assert (card.schema_version, card.capabilities) == (SCHEMA_VERSION, ("evidence",))
+    assert (card.schema_version, card.architecture) == (SCHEMA_VERSION, "softmax")
+    assert card.capabilities == ("linear_evidence", "novelty")
     assert (card.num_parameters, card.bundled_data, card.forced) == (7850, True, None)
     assert (card.validation.images, card.test.images) == (5000, 10_000)
     assert card.data_sha256 == mnist.sha256
     assert card.libraries["keras"] == keras.__version__
-    assert card.parity.keys() == {"litert", "saved_model"}
-    assert max(card.parity.values()) <= PARITY_TOLERANCE / 2  # of one seed; others come up to 1.4e-6
+    assert card.parity.keys() == {"litert", "saved_model", "litert_novelty", "saved_model_novelty"}
+    probabilities = card.parity["litert"], card.parity["saved_model"]
+    assert max(probabilities) <= card.parity_tolerance / 2  # of one seed; others come up to 1.4e-6
     assert card.git_commit is None or re.fullmatch("[0-9a-f]{40}(-dirty)?", card.git_commit)
     assert (card.git_commit is not None) == ((ROOT / ".git").exists() and shutil.which("git") is not None)
 
@@ -80,21 +93,50 @@ def test_what_was_published_is_the_latest(candidate: Candidate, add_version: Add
     assert (versions_folder / "before").is_dir()
 
 
-@pytest.mark.parametrize(("error", "force"), [(2 * PARITY_TOLERANCE, True), (np.nan, False)])
+def shifted(outputs: Outputs, probabilities: float = 0, novelty: float = 0) -> Outputs:
+    scores = None if outputs.novelty is None else outputs.novelty * np.float32(1 + novelty)
+    return Outputs(outputs.probabilities + np.float32(probabilities), scores)
+
+
+@pytest.mark.parametrize(
+    ("output", "error", "force"),
+    [
+        ("probabilities", 2 * PARITY_TOLERANCE, True),
+        ("probabilities", np.nan, False),
+        ("novelty", 3 * NOVELTY_TOLERANCE, False),
+        ("novelty", np.nan, True),
+    ],
+)
 def test_an_export_that_does_not_compute_what_keras_does_is_not_published_even_by_force(
-    candidate: Candidate, versions_folder: Path, monkeypatch: pytest.MonkeyPatch, error: float, force: bool
+    candidate: Candidate, versions_folder: Path, monkeypatch: pytest.MonkeyPatch, output: str, error: float, force: bool
 ):
-    def load_shifted(path: Path) -> Graph:
-        run = load_litert(path)
-        return lambda images: run(images) + np.float32(error)
+    def load_shifted(folder: Path) -> Graph:
+        run = load_litert(folder)
+        return lambda images, with_novelty: shifted(run(images, with_novelty), **{output: error})
 
     monkeypatch.setattr(publishing, "load_litert", load_shifted)
     with pytest.raises(NotPublished) as refused:
         publish(candidate, force)
     refusal = refused.value
-    assert re.match(r"the litert export differs from Keras by up to (\d\.\de-\d\d|nan) on the test digits; ", str(refusal))
+    assert re.match(
+        r"the (litert|novelty of the litert) export differs from Keras by up to (\d\.\de-\d\d|nan) on the test digits; ",
+        str(refusal),
+    )
     assert (refusal.is_failure, refusal.can_be_forced) == (True, False)
     assert not versions_folder.exists()
+    assert served_version() is None
+
+
+def test_two_litert_files_that_disagree_by_a_bit_are_not_published(
+    candidate: Candidate, versions_folder: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def load_unequal(folder: Path) -> Graph:
+        run = load_litert(folder)
+        return lambda images, with_novelty: shifted(run(images, True), 0 if with_novelty else 1e-7)
+
+    monkeypatch.setattr(publishing, "load_litert", load_unequal)
+    with pytest.raises(NotPublished, match="the two LiteRT files give different probabilities"):
+        publish(candidate)
     assert served_version() is None
 
 

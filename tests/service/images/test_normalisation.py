@@ -35,11 +35,11 @@ DRAWN: dict[str, tuple[Callable[[Pixels, np.random.Generator], bytes], float]] =
 
 @pytest.fixture
 def graph(published_store) -> Graph:
-    return load_litert(find_version("digit-classifier:latest")[0] / "model.tflite")
+    return load_litert(find_version("digit-classifier:latest")[0])
 
 
 def accuracy(graph: Graph, images: Pixels, labels: Pixels) -> float:
-    return float((graph(images.reshape(-1, 784).astype(np.float32)).argmax(axis=1) == labels).mean())
+    return float((graph(images.reshape(-1, 784).astype(np.float32), False).probabilities.argmax(axis=1) == labels).mean())
 
 
 @pytest.mark.parametrize("form", DRAWN)

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from models.card import CARD_FILE, GOLDEN_FILE, LITERT_FILE, WEIGHTS_FILE, ModelCard
 from models.digits import EXPECTED, MODEL_NAME
 from models.engine import Device, Engine, load_engine
+from models.exported import Outputs
 from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
 from tests.support.store import LATEST, copy_version, corrupt, half_written, make_latest, reseal
 
@@ -70,8 +72,12 @@ def test_a_version_with_nan_among_its_published_probabilities_is_refused(publish
 
 def test_a_version_whose_engine_answers_nan_is_refused(published_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def load_broken_engine(folder: Path, device: Device) -> Engine:
-        graph = load_engine(folder, device).run
-        return Engine("litert", "cpu", lambda images: np.where(np.eye(len(images), 10) > 0, np.nan, graph(images)), 256)
+        def run(images: np.ndarray, with_novelty: bool) -> Outputs:
+            probabilities, novelty = engine.run(images, with_novelty)
+            return Outputs(np.where(np.eye(len(images), 10, dtype=bool), np.float32(np.nan), probabilities), novelty)
+
+        engine = load_engine(folder, device)
+        return replace(engine, run=run)
 
     monkeypatch.setattr("service.inference.model_repository.load_engine", load_broken_engine)
     with pytest.raises(ModelLoadError, match="golden digits up to nan away"):

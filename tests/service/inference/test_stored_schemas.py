@@ -4,17 +4,19 @@ from pathlib import Path
 
 import httpx
 import numpy as np
+import pytest
 
-from models.card import CARD_FILE, GOLDEN_FILE
+from models.card import CARD_FILE, GOLDEN_FILE, SCHEMA_VERSION
 from models.digits import MODEL_NAME
 from tests.support.project import SEVEN
 from tests.support.serving import serving
-from tests.support.store import SCHEMA_1
+from tests.support.store import SCHEMA_1, SCHEMA_2
 
 
-def test_a_version_from_before_cards_had_a_schema_version_is_served(tmp_path: Path) -> None:
-    versions = Path(shutil.copytree(SCHEMA_1.parent, tmp_path / "home" / "models" / MODEL_NAME))
-    folder = versions / SCHEMA_1.name
+@pytest.mark.parametrize("published", [SCHEMA_1, SCHEMA_2], ids=["schema_1", "schema_2"])
+def test_a_version_with_a_card_of_an_older_schema_is_served(tmp_path: Path, published: Path) -> None:
+    versions = Path(shutil.copytree(published.parent, tmp_path / "home" / "models" / MODEL_NAME))
+    folder = versions / published.name
     with np.load(folder / GOLDEN_FILE) as golden, serving(tmp_path / "home") as server:
         answer = server.predict(json.dumps({"images": golden["images"].tolist()}).encode()).json()
         assert answer["model"] == f"{MODEL_NAME}:{folder.name}"
@@ -24,5 +26,5 @@ def test_a_version_from_before_cards_had_a_schema_version_is_served(tmp_path: Pa
             f"{server.url}/predict?explain=true", content=SEVEN, headers={"content-type": "application/json"}
         )
     assert [each["digit"] for each in explained.json()["evidence"]] == explained.json()["digits"] == [7]
-    assert (card["schema_version"], card["capabilities"]) == (2, ["evidence"])
-    assert "schema_version" not in json.loads((folder / CARD_FILE).read_text())
+    assert (card["schema_version"], card["capabilities"]) == (SCHEMA_VERSION, ["linear_evidence"])
+    assert json.loads((folder / CARD_FILE).read_text()).get("schema_version") != SCHEMA_VERSION
