@@ -159,7 +159,7 @@ def test_novelty_is_computed_where_one_of_a_batch_asks_for_it() -> None:
         with_it = batcher.submit(recorder, images(1), SECONDS, with_novelty=True)
         answers = await asyncio.gather(batcher.submit(recorder, images(2), SECONDS), with_it)
         assert [numbers_of(each) for each in answers] == [[2], [1]]
-        assert answers[1].answers.novelty.tolist() == [1]
+        assert answers[1].answers.novelty == np.float32(1)
         alone = await batcher.submit(recorder, images(3), SECONDS)
         assert alone.answers.novelty is None
 
