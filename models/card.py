@@ -117,6 +117,11 @@ class CoverageRow(_Frozen):
     min_confidence: float
 
 
+def coverage_at(accuracy: float, rows: tuple[CoverageRow, ...]) -> float:
+    """Return the most that `rows` cover with `accuracy`, as a share; 0 where they reach it nowhere."""
+    return max((row.coverage for row in rows if row.accuracy >= accuracy), default=0.0)
+
+
 class ModelCard(_Frozen):
     """What is known of one published version. `sha256` names every file beside the card, by its path.
 

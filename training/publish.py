@@ -21,10 +21,9 @@ from models.digits import MODEL_NAME
 from models.exported import Outputs, load_litert, load_saved_model, native_chatter_held_back
 from training import store
 from training.assessment import Candidate
-from training.data import Mnist
 from training.evaluate import probabilities_of
 from training.novelty import scores_of, with_novelty
-from training.report import draw_pictures
+from training.pictures import draw_pictures
 
 MINIMUM_VALIDATION_ACCURACY = 0.90
 # How much worse than the served version, as a share of the validation split: 0.5 points.
@@ -56,7 +55,7 @@ def objection_to(candidate: Candidate) -> NotPublished | None:
     sentence = f"validation accuracy is {accuracy:.2%}"
     if accuracy < MINIMUM_VALIDATION_ACCURACY:
         return NotPublished(f"{sentence}; at least {MINIMUM_VALIDATION_ACCURACY:.2%} is required")
-    to_beat, which = _version_to_beat(candidate.data)
+    to_beat, which = _version_to_beat(candidate)
     # Rounded, since 0.944 - 0.939 is a little more than 0.005 in floating point.
     if to_beat is None or round(to_beat.validation.accuracy - accuracy, 9) <= MAXIMUM_LOSS_OF_ACCURACY:
         return None
@@ -64,15 +63,21 @@ def objection_to(candidate: Candidate) -> NotPublished | None:
     return NotPublished(f"{sentence}, and {to_beat.tag}, {which}, has {to_beat.validation.accuracy:.2%}; {allowed}")
 
 
-def _version_to_beat(data: Mnist) -> tuple[card.ModelCard | None, str]:
-    """Return the version that a candidate is compared with, if any, and which one that is, in words."""
-    served, which = store.served_card(), "which is served now"
-    if served is None:  # the others still show what accuracy is possible
-        cards = [entry.card for entry in store.published_versions() if entry.card and entry.card.data_sha256 == data.sha256]
-        served = max(cards, key=lambda each: each.validation.accuracy, default=None)
-        which = "the best of those that can be read, since the served one cannot be"
-    # Accuracies on other images cannot be compared.
-    return (served if served and served.data_sha256 == data.sha256 else None), which
+def _version_to_beat(candidate: Candidate) -> tuple[card.ModelCard | None, str]:
+    """Return the version that `candidate` is compared with, if any, and which one that is, in words.
+
+    Another recipe may be less accurate on purpose, and accuracies on other images cannot be compared.
+    """
+
+    def is_comparable(other: card.ModelCard) -> bool:
+        return other.recipe["name"] == candidate.recipe.name and other.data_sha256 == candidate.data.sha256
+
+    if served := store.served_card():
+        return (served if is_comparable(served) else None), "which is served now"
+    # The others still show what accuracy is possible.
+    cards = [entry.card for entry in store.published_versions() if entry.card and is_comparable(entry.card)]
+    which = "the best of those that can be read, since the served one cannot be"
+    return max(cards, key=lambda each: each.validation.accuracy, default=None), which
 
 
 def publish(candidate: Candidate, force: bool = False) -> str:
@@ -135,7 +140,7 @@ def _export(candidate: Candidate, expected: Outputs, folder: Path) -> None:
     np.savez_compressed(folder / card.GOLDEN_FILE, **{name: array[:NUM_GOLDEN] for name, array in golden.items()})  # pyright: ignore[reportArgumentType]: no array is called allow_pickle
     weights, biases = classifier.get_weights()
     np.savez_compressed(folder / card.WEIGHTS_FILE, weights=weights, biases=biases)
-    draw_pictures(folder / card.PICTURES_FOLDER, classifier, candidate.fit.history, candidate.test)
+    draw_pictures(folder / card.PICTURES_FOLDER, candidate)
 
 
 def _proved_parity(candidate: Candidate, expected: Outputs, folder: Path) -> dict[str, float]:
@@ -164,7 +169,7 @@ def _refuse_above(allowed: float, difference: float, what_differs: str) -> None:
 def _card(candidate: Candidate, folder: Path, parity: dict[str, float], forced: str | None) -> card.ModelCard:
     return card.ModelCard(
         schema_version=card.SCHEMA_VERSION,
-        architecture="softmax",
+        architecture=candidate.recipe.architecture,
         capabilities=("linear_evidence", "novelty"),
         name=MODEL_NAME,
         version=folder.name,
@@ -174,11 +179,11 @@ def _card(candidate: Candidate, folder: Path, parity: dict[str, float], forced: 
         fit_seconds=candidate.fit.seconds,
         validation=candidate.validation,
         test=candidate.test,
-        calibration=None,
+        calibration=candidate.calibration,
         novelty=candidate.novelty,
-        thresholds=None,
-        acceptance=None,
-        coverage=(),
+        thresholds=candidate.thresholds,
+        acceptance=candidate.acceptance,
+        coverage=candidate.coverage,
         behaviour={},
         data_sha256=candidate.data.sha256,
         bundled_data=candidate.data.is_bundled,

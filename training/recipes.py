@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from models.card import Architecture
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -19,6 +21,7 @@ class Recipe:
     batch_size: int
     epochs: int
     batches: Literal["all", "first"] = "all"
+    architecture: Architecture = "softmax"
     seed: int = 0
 
     @property
