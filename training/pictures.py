@@ -18,10 +18,11 @@ _PALE_SHARE = 0.76
 
 
 def draw_pictures(folder: Path, candidate: Candidate) -> None:
-    """Draw weights, confusion, reliability, coverage against accuracy and the learning curve of `candidate` into `folder`."""
+    """Draw what the first layer learned, confusion, reliability, coverage against accuracy and learning curve into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
+    kernel = candidate.fit.classifier.get_weights()[0]
     figures = {
-        "weights.png": _draw_weights(candidate.fit.classifier.get_weights()[0]),
+        "weights.png": _draw_weights(kernel) if kernel.ndim == 2 else _draw_filters(kernel),
         "confusion.png": _draw_confusion(np.array(candidate.test.confusion)),
         "reliability.png": _draw_reliability(candidate.test_before, candidate.test),
         "coverage.png": _draw_coverage(candidate.coverage, candidate.acceptance.test),
@@ -42,6 +43,20 @@ def _draw_weights(weights: np.ndarray) -> Figure:
         panel.set_title(str(digit))
         panel.set_axis_off()
     figure.colorbar(axes.flat[0].images[0], ax=axes, label="weight", shrink=0.8)
+    return figure
+
+
+def _draw_filters(kernel: np.ndarray) -> Figure:
+    filters = kernel[:, :, 0].transpose(2, 0, 1)
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    figure.suptitle(f"The {len(filters)} filters of the first layer: what lights them (blue) and darkens them (red)")
+    limit = float(np.abs(filters).max())
+    panels = figure.subplots(2, -(-len(filters) // 2))
+    for panel, each in zip(panels.flat, filters, strict=False):
+        panel.imshow(each, cmap="RdBu", vmin=-limit, vmax=limit)
+    for panel in panels.flat:
+        panel.set_axis_off()
+    figure.colorbar(panels.flat[0].images[0], ax=panels, label="weight", shrink=0.8)
     return figure
 
 

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
 from models.card import Evaluation, coverage_at
@@ -18,7 +18,15 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, console: Console) -> None:
         super().__init__()
         figures = TextColumn("{task.fields[running]}{task.fields[validation]}")
-        columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), figures, TimeElapsedColumn())
+        columns = (
+            TextColumn("epoch"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            figures,
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
         self.progress = Progress(*columns, console=console)
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -74,6 +82,7 @@ def print_acceptance(console: Console, candidate: Candidate) -> None:
     for row in candidate.coverage:
         table.add_row(f"{row.coverage:.2%}", f"{row.accuracy:.2%}", f"{row.min_confidence:.4f}")
     console.print(table)
+    console.print("Behaviour: " + ", ".join(f"{name} {share:.1%}" for name, share in candidate.behaviour.items()) + ".")
 
 
 def summary(candidate: Candidate) -> dict[str, JsonScalar]:

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from models.architectures import build_softmax_classifier
+from models.architectures import build, with_softmax
 from training.calibration import divide_logits, fit_temperature
 from training.evaluate import evaluate_probabilities
 
@@ -46,7 +46,7 @@ def test_a_probability_of_zero_for_the_label_leaves_the_temperature_finite():
 
 @pytest.fixture
 def classifier() -> keras.Sequential:
-    made, random = build_softmax_classifier(), np.random.default_rng(0)
+    made, random = with_softmax(build("softmax")), np.random.default_rng(0)
     made.set_weights([random.standard_normal(shape).astype(np.float32) for shape in ((784, 10), (10,))])
     return made
 

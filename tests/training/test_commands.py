@@ -18,7 +18,7 @@ from tests.support.command_line import Finished, assert_fails_in_a_sentence, las
 from tests.support.project import ROOT
 from tests.support.store import copy_version
 from tests.support.training import run_training
-from training import commands, publish
+from training import commands, export
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -87,7 +87,7 @@ def test_an_export_that_differs_is_a_failure_that_force_is_not_said_to_help(
     def load_blank(_: Path) -> Graph:
         return lambda images, with_novelty: Outputs(np.zeros((len(images), 10), np.float32), np.ones(len(images), np.float32))
 
-    monkeypatch.setattr(publish, "load_litert", load_blank)
+    monkeypatch.setattr(export, "load_litert", load_blank)
     assert commands.run(["--quiet", "--data", str(tiny_data), "--epochs", "1", "--force"]) == 1
     said = capsys.readouterr()
     assert "litert export differs from Keras" in said.err

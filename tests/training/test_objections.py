@@ -9,6 +9,7 @@ from models.card import CARD_FILE
 from tests.support.candidates import right_on
 from tests.support.store import AddVersion
 from training.assessment import Candidate
+from training.behaviour import FLOORS
 from training.data import read_mnist
 from training.publish import NotPublished, objection_to, publish
 from training.recipes import RECIPES
@@ -69,6 +70,15 @@ def test_a_served_version_of_other_data_is_not_compared(candidate: Candidate, ad
     assert objection_to(right_on(candidate, 4600)) is not None
     add_version("other", validation=validation, data_sha256={"train-images-idx3-ubyte": "0" * 64})
     assert objection_to(right_on(candidate, 4600)) is None
+
+
+@pytest.mark.usefixtures("versions_folder")
+def test_behaviour_below_its_floor_is_refused_with_the_test_named(candidate: Candidate):
+    assert objection_to(candidate) is None
+    name, floor = next(iter(FLOORS["softmax"].items()))
+    refusal = refusal_of(replace(candidate, behaviour=candidate.behaviour | {name: floor - 0.01}))
+    assert str(refusal) == f"{name}: {floor - 0.01:.2%} passed; at least {floor:.2%} is required of softmax"
+    assert (refusal.is_failure, refusal.can_be_forced) == (True, True)
 
 
 def test_a_served_version_of_another_recipe_is_not_compared(candidate: Candidate, add_version: AddVersion):

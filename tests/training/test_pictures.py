@@ -8,10 +8,11 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from matplotlib.typing import ColorType
 
+from models.architectures import build, with_softmax
 from models.card import Accepted, CoverageRow, Evaluation
 from training.assessment import Candidate
 from training.evaluate import wilson_interval
-from training.pictures import _draw_confusion, _draw_coverage, _draw_reliability, draw_pictures
+from training.pictures import _draw_confusion, _draw_coverage, _draw_filters, _draw_reliability, draw_pictures
 
 PICTURES = ("weights.png", "confusion.png", "reliability.png", "coverage.png", "learning_curve.png")
 
@@ -26,6 +27,15 @@ def test_five_pictures_are_drawn_that_decode_and_are_not_blank(
         picture = imread(tmp_path / "pictures" / name)
         assert min(picture.shape[:2]) > 300
         assert picture[..., :3].std() > 0.05
+
+
+def test_the_first_layer_of_a_convolutional_model_is_drawn_as_its_filters(candidate: Candidate, tmp_path: Path):
+    fitted = replace(candidate.fit, classifier=with_softmax(build("conv")))
+    draw_pictures(tmp_path, replace(candidate, fit=fitted))
+    picture = imread(tmp_path / "weights.png")[..., :3]
+    assert picture.std() > 0.05
+    filters = fitted.classifier.get_weights()[0]
+    assert len(_draw_filters(filters).axes) == filters.shape[-1] + 1  # and the scale
 
 
 def contrast(one: ColorType, other: ColorType) -> float:

@@ -19,10 +19,11 @@ from models.card import (
     WEIGHTS_FILE,
     ModelCard,
 )
-from models.exported import Graph, Outputs, load_litert
+from models.exported import Graph, Outputs
 from tests.support.candidates import right_on
 from tests.support.project import ROOT
 from tests.support.store import AddVersion, published_version
+from training import export as exporting
 from training import publish as publishing
 from training import store
 from training.assessment import Candidate
@@ -132,13 +133,13 @@ def shifted(outputs: Outputs, error: float) -> Outputs:
 def test_an_export_that_does_not_compute_what_keras_does_is_not_published_even_by_force(
     candidate: Candidate, versions_folder: Path, monkeypatch: pytest.MonkeyPatch, export: str, error: float, force: bool
 ):
-    load = getattr(publishing, f"load_{export}")
+    load = getattr(exporting, f"load_{export}")
 
     def load_shifted(folder: Path) -> Graph:
         run = load(folder)
         return lambda images, with_novelty: shifted(run(images, with_novelty), error)
 
-    monkeypatch.setattr(publishing, f"load_{export}", load_shifted)
+    monkeypatch.setattr(exporting, f"load_{export}", load_shifted)
     with pytest.raises(NotPublished) as refused:
         publish(candidate, force)
     refusal = refused.value
@@ -146,19 +147,6 @@ def test_an_export_that_does_not_compute_what_keras_does_is_not_published_even_b
     assert re.fullmatch(rf"{difference}; at most 3e-06 is allowed", str(refusal))
     assert (refusal.is_failure, refusal.can_be_forced) == (True, False)
     assert not versions_folder.exists()
-    assert served_version() is None
-
-
-def test_two_litert_files_that_disagree_by_a_bit_are_not_published(
-    candidate: Candidate, versions_folder: Path, monkeypatch: pytest.MonkeyPatch
-):
-    def load_unequal(folder: Path) -> Graph:
-        run = load_litert(folder)
-        return lambda images, with_novelty: shifted(run(images, True), 0 if with_novelty else 1e-9)
-
-    monkeypatch.setattr(publishing, "load_litert", load_unequal)
-    with pytest.raises(NotPublished, match="the two LiteRT files give different probabilities"):
-        publish(candidate)
     assert served_version() is None
 
 

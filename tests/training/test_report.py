@@ -123,6 +123,7 @@ def test_the_progress_bar_ends_full_with_the_figures_of_the_last_epoch(tiny_data
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert "2/2" in shown
+    assert "left 0:00:00" in shown
     assert f"loss {fitted.history.train_loss[-1]:.4f}" in shown
     assert f"validation {fitted.history.validation_accuracy[-1]:.4f}" in shown
 
