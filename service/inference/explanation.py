@@ -56,7 +56,7 @@ class LinearExplainer:
 
 
 # Chosen by deletion, see docs/api.md, "Evidence".
-_PATCH, _STRIDE = 5, 2
+_PATCH, _STRIDE = 4, 2
 
 Compute = Callable[[Pixels], Awaitable[NDArray[np.float32]]]
 """Takes images (N, 784) and returns their probabilities (N, 10)."""

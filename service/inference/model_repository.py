@@ -60,6 +60,7 @@ class ModelRepository:
         self._served = model
         card = model.card
         metrics.MODEL_INFO.tell(card.version, str(card.recipe["name"]), card.architecture, engine.runtime, engine.device)
+        metrics.EXPECTED_ACCEPTANCE.set(card.acceptance.validation.coverage if card.acceptance else 0)
         instead = f" instead of {before.tag}" if before else ""
         logger.info("serving %s%s", model.tag, instead, extra={"runtime": engine.runtime, "device": engine.device})
         return model

@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from models.digits import NUM_CLASSES
 from service.errors import CLIENT_LEFT, LOAD_FAILURES, REASONS
-from service.observability.series import Counter, Gauge, Histogram, Info, Table
+from service.observability.series import Counter, Gauge, Histogram, Info, Level, Table
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
 STAGES = ("parse", "queue", "compute", "serialise")
@@ -44,6 +44,9 @@ CONFIDENCE = Histogram(
 NOVELTY = Histogram(TABLE, "prediction_novelty", "Images answered, by the share of digits that look more usual.", _NOVELTIES)
 ACCEPTANCE = Counter(
     TABLE, "acceptance", "Images answered, by whether the model stands by the answer.", accepted=("false", "true")
+)
+EXPECTED_ACCEPTANCE = Level(
+    TABLE, "expected_acceptance", "Share of the validation digits that the version served accepts; 0 where it is not known."
 )
 MODEL_INFO = Info(
     TABLE,
