@@ -78,7 +78,7 @@ function showReliability(/** @type {any} */ { reliability, calibration_error: er
   const bins = reliability.filter((/** @type {any} */ bin) => bin.images);
   const points = bins.map((/** @type {any} */ bin) => [x(bin.mean_confidence), y(bin.accuracy), 3 + 9 * Math.sqrt(bin.images / images)]);
   byId("reliability").replaceChildren(
-    ...axes([0, 1], "how sure it was, %", "how often it was right, %"),
+    ...axes(0, "how sure it was, %", "how often it was right, %", y(1) + 14),
     shape("line", { class: "ideal", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
     curve(points),
     ...points.map((/** @type {number[]} */ [cx, cy, r]) => shape("circle", { class: "dot", cx, cy, r })),
@@ -87,17 +87,17 @@ function showReliability(/** @type {any} */ { reliability, calibration_error: er
     `${(100 * error).toFixed(1)} points on average; larger dots stand for more digits.`;
 }
 
-/** The frame of a chart of shares: 0 to 1 to the right, and upwards from `low` to `high`.
- * @type {(range: number[], right: string, up: string) => Element[]} */
-function axes([low, high], right, up) {
+/** The frame of a chart of shares: 0 to 1 to the right, and from `low` to 1 upwards, which is said where there is room.
+ * @type {(low: number, right: string, up: string, room: number) => Element[]} */
+function axes(low, right, up, room) {
   return [
     ...[0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
       shape("line", { class: "rule", x1: x(0), x2: x(1), y1: y(share), y2: y(share) }),
-      shape("text", { x: x(0) - 6, y: y(share) + 3, "text-anchor": "end" }, `${+(100 * (low + share * (high - low))).toFixed(2)}`),
+      shape("text", { x: x(0) - 6, y: y(share) + 3, "text-anchor": "end" }, `${+(100 * (low + share * (1 - low))).toFixed(2)}`),
       shape("text", { x: x(share), y: y(0) + 14, "text-anchor": "middle" }, `${100 * share}`),
     ]),
     shape("text", { x: x(0.5), y: 294, "text-anchor": "middle" }, right),
-    shape("text", { x: x(0) + 6, y: y(1) + 14 }, up),
+    shape("text", { x: x(0) + 6, y: room }, up),
   ];
 }
 
@@ -112,7 +112,7 @@ function showCoverage({ coverage: rows, acceptance }) {
   const low = Math.min(0.99, Math.floor(100 * Math.min(...accuracies, from)) / 100);
   const up = (/** @type {number} */ share) => y((share - low) / (1 - low));
   byId("coverage").replaceChildren(
-    ...axes([low, 1], "share of the test digits answered, %", "how often it is right in these, %"),
+    ...axes(low, "share of the test digits answered, %", "how often it is right in these, %", y(0) - 8),
     curve(rows.map((/** @type {any} */ row) => [x(row.coverage), up(row.accuracy)])),
     shape("line", { class: "interval", x1: x(coverage), x2: x(coverage), y1: up(from), y2: up(to) }),
     shape("circle", { class: "dot", cx: x(coverage), cy: up(accuracy), r: 5 }),
