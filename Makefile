@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup serve train test slow browser containers image up check bench mutants audit sbom lock
+.PHONY: help setup serve train test slow browser containers image up check bench robustness mutants audit sbom lock
 
 PYTHON ?= python3
 PORT ?= 3000
@@ -68,8 +68,11 @@ check: setup ## format, lint, types, spelling, import directions, lock drift, Do
 bench: $(BENCH_INSTALLED) ## measure the service beside floors and peers; ARGS="--quick", ARGS="tail", ARGS="--help"
 	@.venv-bench/bin/python -m benchmarks $(ARGS)
 
+robustness: $(BENCH_INSTALLED) ## measure models on corrupted and printed digits, and on what is no digit; ARGS="--help"
+	@.venv-bench/bin/python -m benchmarks.robustness $(ARGS)
+
 # The peers stay out of .venv, whose packages are exactly requirements/dev.txt; they get a folder of their own that sees
-# those of .venv through a .pth file, which takes 50 MB instead of another 2.7 GB.
+# those of .venv through a .pth file, which takes 250 MB instead of another 2.7 GB.
 define install_beside_venv
 	@rm -rf $(1) && .venv/bin/python -m venv $(1)
 	@.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
@@ -78,7 +81,7 @@ define install_beside_venv
 endef
 
 $(BENCH_INSTALLED): $(INSTALLED) requirements/bench.txt
-	@echo "Setting up .venv-bench (50 MB, some seconds) …"
+	@echo "Setting up .venv-bench (250 MB, some seconds) …"
 	$(call install_beside_venv,.venv-bench,requirements/bench.txt)
 	@touch $@
 

@@ -14,6 +14,7 @@ LITERT_WITH_NOVELTY_FILE = "model_with_novelty.tflite"
 SAVED_MODEL_FOLDER = "saved_model"
 GOLDEN_FILE = "golden.npz"
 WEIGHTS_FILE = "weights.npz"
+DESKEW_FILE = "deskew.tflite"
 PICTURES_FOLDER = "pictures"
 CARD_FILE = "card.json"
 BENTOML_FILE = "model.yaml"
@@ -115,6 +116,11 @@ class CoverageRow(_Frozen):
     coverage: float
     accuracy: float
     min_confidence: float
+
+
+def coverage_at(accuracy: float, rows: tuple[CoverageRow, ...]) -> float:
+    """Return the most that `rows` cover with `accuracy`, as a share; 0 where they reach it nowhere."""
+    return max((row.coverage for row in rows if row.accuracy >= accuracy), default=0.0)
 
 
 class ModelCard(_Frozen):

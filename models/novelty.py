@@ -3,17 +3,17 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from models.card import Thresholds
 
 
-def novelty_share(scores: NDArray[np.float32], knots: NDArray[np.float64]) -> NDArray[np.float32]:
+def novelty_share(scores: NDArray[np.float32], knots: ArrayLike) -> NDArray[np.float32]:
     """Return the share of validation digits that look more usual than images with `scores` (N,): float32 (N,), 0 to 1.
 
-    It is interpolated between `knots` (2, K): scores, and their shares, both ascending.
+    It is interpolated between `knots` (K, 2): pairs of a score and its share, both ascending.
     """
-    return np.interp(scores, *knots).astype(np.float32)
+    return np.interp(scores, *np.asarray(knots).T).astype(np.float32)
 
 
 def accepted(confidence: NDArray[Any], novelty: NDArray[Any], thresholds: Thresholds) -> NDArray[np.bool_]:

@@ -14,6 +14,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from models.card import coverage_at
 from models.exported import native_chatter_held_back
 from training import store
 from training.data import BUNDLED_DATA, DataError, Mnist, read_mnist
@@ -84,17 +85,30 @@ def _option(name: str, meaning: str, default: object, **how: Any) -> Callable[..
 @_option("--batch-size", "Images in a step", f"the recipe's, {_BASELINE.batch_size} in baseline", type=int)
 @_option("--data", "Folder with the four IDX files", "the bundled data/mnist", type=Path)
 @_option("--force", "Publish even if that is refused; the card then says why it was", "off", is_flag=True)
-@_option("--if-none", "Do nothing if a version is served already", "off", is_flag=True)
+@_option("--if-none", "Fit nothing if there is a version of the recipe, or without --recipe any; serve it", "off", is_flag=True)
 @_option("--quiet", "Print only the result", "off", is_flag=True)
 def train(recipe: str | None, data: Path | None, force: bool, if_none: bool, quiet: bool, **changes: float | None) -> int:
     """Train and publish; the default command."""
     chosen = _recipe(recipe or _BASELINE.name, **changes)
-    problem = store.problem_of_served()
-    if if_none and not problem and (served := store.served_card()):
-        return _print_result({"model": served.tag, "trained": False}, f"{served.tag} is published already", quiet)
-    if problem:
+    if if_none and (found := _found(recipe)):
+        tag, done = found
+        return _print_result({"model": tag, "trained": False}, f"{tag} {done}", quiet)
+    if problem := store.problem_of_served():
         _say(f"note: {problem}.")
     return _fit_and_publish(chosen, read_mnist(data or BUNDLED_DATA, chosen.seed), force, quiet)
+
+
+def _found(recipe: str | None) -> tuple[str, str] | None:
+    """Return the tag of the version that is served, of `recipe` if that is named, and what was done to have it so, or None.
+
+    Where another is served, the newest whole version of the recipe becomes the served one.
+    """
+    served = None if store.problem_of_served() else store.served_card()
+    if served and recipe in (None, served.recipe["name"]):
+        return served.tag, "is published already"
+    whole = (each.card for each in store.published_versions() if each.card and not each.problem)
+    versions = [card.version for card in whole if card.recipe["name"] == recipe]
+    return (store.rollback(versions[-1]), "is the served version now") if versions else None
 
 
 def _recipe(name: str, **changes: float | None) -> Recipe:
@@ -114,20 +128,20 @@ def _fit_and_publish(recipe: Recipe, data: Mnist, force: bool, quiet: bool) -> i
         from training import assessment, publish, report, tutorial
 
     console = _Terminal(quiet=quiet)
-    fitted = _fit(recipe, data, console)
-    candidate = assessment.assess(recipe, fitted, data)
-    validation, test = candidate.validation, candidate.test
+    candidate = assessment.assess(recipe, _fit(recipe, data, console), data)
     with writing(sys.stdout):
-        report.print_evaluation(console, validation, test)
+        report.print_evaluation(console, candidate.validation, candidate.test)
         if recipe.batches == "first":
-            console.print(tutorial.verdict(fitted.history, recipe, test), highlight=False)
+            console.print(tutorial.verdict(candidate.fit.history, recipe, candidate.test), highlight=False)
+        else:
+            report.print_acceptance(console, candidate)
     tag, refused, code = None, None, 0
     try:
         tag = publish.publish(candidate, force)
     except publish.NotPublished as reason:
         refused, code = str(reason), int(reason.is_failure)
         _say(f"not published: {refused}{'; use --force to publish it anyway' if reason.can_be_forced else ''}.")
-    result = report.summary(recipe, fitted.seconds, validation, test) | {"model": tag, "refused": refused}
+    result = report.summary(candidate) | {"model": tag, "refused": refused}
     _print_result(result, tag and f"{tag} is published and served now", quiet)
     return code
 
@@ -169,7 +183,8 @@ def gates() -> int:
 @_commands.command("list")
 def list_versions() -> int:
     """Show the published versions, and which one is served."""
-    table = Table("version", "published (UTC)", "recipe", "validation", "test", "", box=None, padding=(0, 1, 0, 0))
+    columns = "version", "published (UTC)", "recipe", "architecture", "validation", "test", "covered at 99 %", ""
+    table = Table(*columns, box=None, padding=(0, 1, 0, 0))
     for entry in store.published_versions():
         table.add_row(entry.version, *_described(entry), "served" if entry.served else "")
     with writing(sys.stdout):
@@ -179,13 +194,14 @@ def list_versions() -> int:
     return 0
 
 
-def _described(entry: store.PublishedVersion) -> tuple[str, str, str, str]:
+def _described(entry: store.PublishedVersion) -> tuple[str, ...]:
     card = entry.card
     if card is None:
-        return "", entry.problem or "", "", ""
+        return "", entry.problem or "", "", "", "", ""
     recipe = f"{card.recipe['name']}, seed {card.recipe['seed']}{', forced' if card.forced else ''}"
-    accuracies = f"{card.validation.accuracy:.2%}", f"{card.test.accuracy:.2%}"
-    return f"{card.created:%Y-%m-%d %H:%M}", entry.problem or recipe, *accuracies
+    covered = f"{coverage_at(0.99, card.coverage):.1%}" if card.coverage else ""
+    accuracies = f"{card.validation.accuracy:.2%}", f"{card.test.accuracy:.2%}", covered
+    return f"{card.created:%Y-%m-%d %H:%M}", entry.problem or recipe, card.architecture, *accuracies
 
 
 @_commands.command()

@@ -3,11 +3,13 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import tensorflow as tf
 
-from models.architectures import build_softmax_classifier
+from models.architectures import build, with_softmax
+from training.augmentation import augmented
 from training.data import Split
 from training.recipes import Recipe
 
@@ -46,9 +48,7 @@ def fit(recipe: Recipe, train: Split, validation: Split, callbacks: Sequence[ker
     model = compiled(recipe, -(-len(train) // recipe.batch_size) * recipe.epochs, _STEPS_PER_EXECUTION)
     started = time.perf_counter()
     fitted = model.fit(
-        train.images,
-        train.one_hot(),
-        batch_size=recipe.batch_size,
+        **_batches(recipe, train),
         epochs=recipe.epochs,
         validation_data=(validation.images, validation.one_hot()),
         validation_batch_size=len(validation),
@@ -60,12 +60,18 @@ def fit(recipe: Recipe, train: Split, validation: Split, callbacks: Sequence[ker
     return Fit(with_softmax(model), History(*(tuple(fitted.history[name]) for name in by_name)), seconds)
 
 
+def _batches(recipe: Recipe, train: Split) -> dict[str, Any]:
+    if recipe.architecture == "conv":
+        return {"x": augmented(train, recipe.batch_size, recipe.seed), "shuffle": False}  # it is shuffled already
+    return {"x": train.images, "y": train.one_hot(), "batch_size": recipe.batch_size}
+
+
 def compiled(recipe: Recipe, steps: int, steps_per_execution: int = 1) -> keras.Sequential:
-    """Build the classifier that answers logits, to learn as `recipe` says within `steps`, with deterministic operations."""
+    """Build the model that answers logits, to learn as `recipe` says within `steps`, with deterministic operations."""
     tf.config.experimental.enable_op_determinism()
     cosine = keras.optimizers.schedules.CosineDecay(recipe.learning_rate, decay_steps=steps)
     rate = cosine if recipe.schedule == "cosine" else recipe.learning_rate
-    model = build_softmax_classifier("linear")
+    model = build(recipe.architecture)
     model.compile(
         optimizer={"adam": keras.optimizers.Adam, "sgd": keras.optimizers.SGD}[recipe.optimizer](rate),
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
@@ -73,10 +79,3 @@ def compiled(recipe: Recipe, steps: int, steps_per_execution: int = 1) -> keras.
         steps_per_execution=steps_per_execution,
     )
     return model
-
-
-def with_softmax(model: keras.Sequential) -> keras.Sequential:
-    """Return the classifier that answers probabilities where `model` answers logits."""
-    classifier = build_softmax_classifier()
-    classifier.set_weights(model.get_weights())
-    return classifier

@@ -2,7 +2,7 @@
 
 The score is the share of an image, pooled to 14×14, that is missed by the nearest of ten subspaces, one for each digit: the
 directions in which most of its training images lies (CLAFIC, Watanabe 1967: a principal component analysis about black).
-It is the same at every contrast.
+It hardly depends on the contrast.
 """
 
 from dataclasses import dataclass

@@ -11,26 +11,26 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 
 import bentoml
-import numpy as np
 import tensorflow as tf
 from bentoml._internal.models import ModelStore  # the public API names no other store
 
 from models import card
-from models.architectures import with_sum_in_parts
 from models.digits import MODEL_NAME
-from models.exported import Outputs, load_litert, load_saved_model, native_chatter_held_back
 from training import store
 from training.assessment import Candidate
-from training.data import Mnist
-from training.evaluate import probabilities_of
-from training.novelty import scores_of, with_novelty
-from training.report import draw_pictures
+from training.behaviour import below_floor
+from training.export import ParityError, expected_of, export, proved_parity
+from training.pictures import draw_pictures
 
 MINIMUM_VALIDATION_ACCURACY = 0.90
 # How much worse than the served version, as a share of the validation split: 0.5 points.
 MAXIMUM_LOSS_OF_ACCURACY = 0.005
-NUM_GOLDEN = 64
 
+_CAPABILITIES: dict[card.Architecture, tuple[card.Capability, ...]] = {
+    "softmax": ("linear_evidence", "novelty"),
+    "deskew": ("deskewed_evidence", "novelty"),
+    "conv": ("novelty",),
+}
 _LIBRARIES = ("ai-edge-litert", "bentoml", "keras", "numpy", "tensorflow")
 
 
@@ -47,7 +47,7 @@ class NotPublished(Exception):
 
 
 def objection_to(candidate: Candidate) -> NotPublished | None:
-    """Return why `candidate` should not be published (its recipe, data or accuracy), or None."""
+    """Return why `candidate` should not be published (its recipe, data, accuracy or behaviour), or None."""
     recipe, accuracy = candidate.recipe, candidate.validation.accuracy
     if recipe.batches == "first":
         return NotPublished(f"{recipe.name} learns from {recipe.batch_size} images alone, to show how", is_failure=False)
@@ -56,7 +56,9 @@ def objection_to(candidate: Candidate) -> NotPublished | None:
     sentence = f"validation accuracy is {accuracy:.2%}"
     if accuracy < MINIMUM_VALIDATION_ACCURACY:
         return NotPublished(f"{sentence}; at least {MINIMUM_VALIDATION_ACCURACY:.2%} is required")
-    to_beat, which = _version_to_beat(candidate.data)
+    if misbehaviour := below_floor(recipe.architecture, candidate.behaviour):
+        return NotPublished(misbehaviour)
+    to_beat, which = _version_to_beat(candidate)
     # Rounded, since 0.944 - 0.939 is a little more than 0.005 in floating point.
     if to_beat is None or round(to_beat.validation.accuracy - accuracy, 9) <= MAXIMUM_LOSS_OF_ACCURACY:
         return None
@@ -64,15 +66,21 @@ def objection_to(candidate: Candidate) -> NotPublished | None:
     return NotPublished(f"{sentence}, and {to_beat.tag}, {which}, has {to_beat.validation.accuracy:.2%}; {allowed}")
 
 
-def _version_to_beat(data: Mnist) -> tuple[card.ModelCard | None, str]:
-    """Return the version that a candidate is compared with, if any, and which one that is, in words."""
-    served, which = store.served_card(), "which is served now"
-    if served is None:  # the others still show what accuracy is possible
-        cards = [entry.card for entry in store.published_versions() if entry.card and entry.card.data_sha256 == data.sha256]
-        served = max(cards, key=lambda each: each.validation.accuracy, default=None)
-        which = "the best of those that can be read, since the served one cannot be"
-    # Accuracies on other images cannot be compared.
-    return (served if served and served.data_sha256 == data.sha256 else None), which
+def _version_to_beat(candidate: Candidate) -> tuple[card.ModelCard | None, str]:
+    """Return the version that `candidate` is compared with, if any, and which one that is, in words.
+
+    Another recipe may be less accurate on purpose, and accuracies on other images cannot be compared.
+    """
+
+    def is_comparable(other: card.ModelCard) -> bool:
+        return other.recipe["name"] == candidate.recipe.name and other.data_sha256 == candidate.data.sha256
+
+    if served := store.served_card():
+        return (served if is_comparable(served) else None), "which is served now"
+    # The others still show what accuracy is possible.
+    cards = [entry.card for entry in store.published_versions() if entry.card and is_comparable(entry.card)]
+    which = "the best of those that can be read, since the served one cannot be"
+    return max(cards, key=lambda each: each.validation.accuracy, default=None), which
 
 
 def publish(candidate: Candidate, force: bool = False) -> str:
@@ -114,58 +122,21 @@ def _temporary_folder() -> Iterator[Path]:
 
 def _make(candidate: Candidate, folder: Path, forced: str | None) -> None:
     """Write all files of the version that `folder` is named after into it, and prove them."""
-    images = candidate.data.test.images
-    expected = Outputs(probabilities_of(candidate.fit.classifier, images), scores_of(candidate.novelty_model, images))
-    _export(candidate, expected, folder)
-    parity = _proved_parity(candidate, expected, folder)
+    expected = expected_of(candidate)
+    export(candidate, expected, folder)
+    draw_pictures(folder / card.PICTURES_FOLDER, candidate)
+    try:
+        parity = proved_parity(expected, candidate.data.test.images, folder)
+    except ParityError as error:
+        raise NotPublished(str(error), can_be_forced=False) from None
     (folder / card.CARD_FILE).write_text(_card(candidate, folder, parity, forced).model_dump_json(indent=2))
-
-
-def _export(candidate: Candidate, expected: Outputs, folder: Path) -> None:
-    classifier, test = candidate.fit.classifier, candidate.data.test
-    for_litert = with_sum_in_parts(classifier)
-    with native_chatter_held_back():
-        classifier.save(folder / card.KERAS_FILE)
-        both = with_novelty(classifier, candidate.novelty_model)
-        both.export(folder / card.SAVED_MODEL_FOLDER, format="tf_saved_model", verbose=False)
-        for_litert.export(folder / card.LITERT_FILE, format="litert", verbose=False)
-        both_for_litert = with_novelty(for_litert, candidate.novelty_model)
-        both_for_litert.export(folder / card.LITERT_WITH_NOVELTY_FILE, format="litert", verbose=False)
-    golden = {"images": test.images, "labels": test.labels} | expected._asdict()
-    np.savez_compressed(folder / card.GOLDEN_FILE, **{name: array[:NUM_GOLDEN] for name, array in golden.items()})  # pyright: ignore[reportArgumentType]: no array is called allow_pickle
-    weights, biases = classifier.get_weights()
-    np.savez_compressed(folder / card.WEIGHTS_FILE, weights=weights, biases=biases)
-    draw_pictures(folder / card.PICTURES_FOLDER, classifier, candidate.fit.history, candidate.test)
-
-
-def _proved_parity(candidate: Candidate, expected: Outputs, folder: Path) -> dict[str, float]:
-    """Return how far the exports are from Keras on the test digits: probabilities, and novelty as a share of its score."""
-    pixels, litert = candidate.data.test.images.astype(np.float32), load_litert(folder)
-    answers = {"litert": litert(pixels, True), "saved_model": load_saved_model(folder)(pixels, True)}
-    if not np.array_equal(litert(pixels, False).probabilities, answers["litert"].probabilities, equal_nan=True):
-        raise NotPublished("the two LiteRT files give different probabilities for the test digits", can_be_forced=False)
-    parity = {}
-    for name, (probabilities, novelty) in answers.items():
-        assert novelty is not None
-        assert expected.novelty is not None
-        parity[name] = float(np.abs(probabilities - expected.probabilities).max())
-        _refuse_above(card.PARITY_TOLERANCE, parity[name], f"the {name} export differs")
-        parity[f"{name}_novelty"] = float(np.abs(novelty / expected.novelty - 1).max())
-        _refuse_above(card.NOVELTY_TOLERANCE, parity[f"{name}_novelty"], f"the novelty of the {name} export differs")
-    return parity
-
-
-def _refuse_above(allowed: float, difference: float, what_differs: str) -> None:
-    if not difference <= allowed:  # so written, NaN is refused too
-        sentence = f"{what_differs} from Keras by up to {difference:.1e} on the test digits"
-        raise NotPublished(f"{sentence}; at most {allowed:.0e} is allowed", can_be_forced=False)
 
 
 def _card(candidate: Candidate, folder: Path, parity: dict[str, float], forced: str | None) -> card.ModelCard:
     return card.ModelCard(
         schema_version=card.SCHEMA_VERSION,
-        architecture="softmax",
-        capabilities=("linear_evidence", "novelty"),
+        architecture=candidate.recipe.architecture,
+        capabilities=_CAPABILITIES[candidate.recipe.architecture],
         name=MODEL_NAME,
         version=folder.name,
         created=datetime.now(UTC),
@@ -174,12 +145,12 @@ def _card(candidate: Candidate, folder: Path, parity: dict[str, float], forced: 
         fit_seconds=candidate.fit.seconds,
         validation=candidate.validation,
         test=candidate.test,
-        calibration=None,
+        calibration=candidate.calibration,
         novelty=candidate.novelty,
-        thresholds=None,
-        acceptance=None,
-        coverage=(),
-        behaviour={},
+        thresholds=candidate.thresholds,
+        acceptance=candidate.acceptance,
+        coverage=candidate.coverage,
+        behaviour=candidate.behaviour,
         data_sha256=candidate.data.sha256,
         bundled_data=candidate.data.is_bundled,
         git_commit=_git_commit(),

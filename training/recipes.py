@@ -1,16 +1,16 @@
 """The recipes, by name: everything that decides what a run learns."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
+
+from models.card import Architecture
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to fit. The schedule spans the whole run and starts at `learning_rate`.
+    """What to fit, and how. The schedule spans the whole run and starts at `learning_rate`."""
 
-    With `batches="first"` the run learns from one fixed batch alone, so that an epoch is one step, and weights and biases
-    start from N(0, 1).
-    """
+    batches: ClassVar[Literal["all", "first"]] = "all"
 
     name: str
     optimizer: Literal["adam", "sgd"]
@@ -18,7 +18,7 @@ class Recipe:
     schedule: Literal["cosine", "constant"]
     batch_size: int
     epochs: int
-    batches: Literal["all", "first"] = "all"
+    architecture: Architecture = "softmax"
     seed: int = 0
 
     @property
@@ -37,6 +37,12 @@ class Recipe:
             raise ValueError(f"seed is {self.seed}; a whole number from 0 to 4294967295 is expected.")
 
 
+class OneBatch(Recipe):
+    """How to learn from one fixed batch alone: an epoch is one step, and weights and biases start from N(0, 1)."""
+
+    batches = "first"
+
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -45,6 +51,9 @@ RECIPES = {
         # Batches of 100 and plain gradient descent at 0.5, as "MNIST for ML Beginners" taught it, but to the end.
         Recipe("sgd", "sgd", learning_rate=0.5, schedule="constant", batch_size=100, epochs=20),
         # The first run of a tutorial: it shows how learning works, and is not meant to be served.
-        Recipe("tutorial", "sgd", learning_rate=0.01, schedule="constant", batch_size=100, epochs=100, batches="first"),
+        OneBatch("tutorial", "sgd", learning_rate=0.01, schedule="constant", batch_size=100, epochs=100),
+        Recipe("deskew", "adam", learning_rate=5e-3, schedule="cosine", batch_size=512, epochs=20, architecture="deskew"),
+        # Fitted on images that change with each epoch (training/augmentation.py), as many epochs as 360 CPU seconds allow.
+        Recipe("conv", "adam", learning_rate=4e-3, schedule="cosine", batch_size=256, epochs=30, architecture="conv"),
     )
 }

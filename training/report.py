@@ -1,26 +1,15 @@
-"""What a run shows: the progress bar, the tables, and the pictures in the published version."""
-
-from pathlib import Path
+"""What a run shows: the progress bar, the tables, and the summary for scripts."""
 
 import keras
 import numpy as np
-from matplotlib.figure import Figure
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from models.card import Evaluation
-from models.digits import IMAGE_SHAPE, NUM_CLASSES
-from training.evaluate import wilson_interval
-from training.fit import History
-from training.recipes import Recipe
+from models.card import Evaluation, coverage_at
+from training.assessment import Candidate
 
 JsonScalar = str | int | float
-
-# Colours that stay apart for colour-blind readers (Okabe and Ito 2008).
-_BLUE, _ORANGE = "#0072b2", "#d55e00"
-# Up to this share of the scale, black reads better than white on matplotlib's "Oranges"; the contrast is 4.5 or more.
-_PALE_SHARE = 0.76
 
 
 class ProgressBar(keras.callbacks.Callback):
@@ -29,7 +18,15 @@ class ProgressBar(keras.callbacks.Callback):
     def __init__(self, console: Console) -> None:
         super().__init__()
         figures = TextColumn("{task.fields[running]}{task.fields[validation]}")
-        columns = (TextColumn("epoch"), MofNCompleteColumn(), BarColumn(), figures, TimeElapsedColumn())
+        columns = (
+            TextColumn("epoch"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            figures,
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+        )
         self.progress = Progress(*columns, console=console)
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
@@ -68,11 +65,37 @@ _ROWS = {
 }
 
 
-def summary(recipe: Recipe, fit_seconds: float, validation: Evaluation, test: Evaluation) -> dict[str, JsonScalar]:
+def print_acceptance(console: Console, candidate: Candidate) -> None:
+    """Print what calibration changed, what the thresholds accept, and the table of coverage against accuracy."""
+    calibration, thresholds, test = candidate.calibration, candidate.thresholds, candidate.acceptance.test
+    before, after = calibration.test_before, candidate.test
+    console.print(
+        f"Calibrated with the temperature {calibration.temperature:.3f}: on test, calibration error "
+        f"{before.calibration_error:.4f} → {after.calibration_error:.4f}, loss {before.loss:.4f} → {after.loss:.4f}."
+    )
+    low, high = test.accuracy_interval
+    console.print(
+        f"Accepted from a confidence of {thresholds.min_confidence:.2%} on, up to a novelty of {thresholds.max_novelty:.2%}: "
+        f"{test.coverage:.2%} of test, of which {test.accuracy:.2%} are right ({low:.2%} to {high:.2%})."
+    )
+    table = Table("test covered", "right", "confidence from")
+    for row in candidate.coverage:
+        table.add_row(f"{row.coverage:.2%}", f"{row.accuracy:.2%}", f"{row.min_confidence:.4f}")
+    console.print(table)
+    console.print("Behaviour: " + ", ".join(f"{name} {share:.1%}" for name, share in candidate.behaviour.items()) + ".")
+
+
+def summary(candidate: Candidate) -> dict[str, JsonScalar]:
     """Return the same figures for scripts, flat."""
-    fitted: dict[str, JsonScalar] = {"seed": recipe.seed, "epochs": recipe.epochs, "fit_seconds": round(fit_seconds, 3)}
-    more = {"learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
-    return {"recipe": recipe.name} | fitted | _flat("validation", validation) | _flat("test", test) | more
+    recipe, accepted = candidate.recipe, candidate.acceptance.test
+    figures: dict[str, JsonScalar] = {"recipe": recipe.name, "seed": recipe.seed, "epochs": recipe.epochs}
+    figures["fit_seconds"] = round(candidate.fit.seconds, 3)
+    figures |= _flat("validation", candidate.validation) | _flat("test", candidate.test)
+    known = {"temperature": candidate.calibration.temperature, **candidate.thresholds.model_dump()}
+    known |= {"test_coverage": accepted.coverage, "test_accepted_accuracy": accepted.accuracy}
+    known["test_coverage_at_99"] = coverage_at(0.99, candidate.coverage)
+    figures |= {name: round(value, 6) for name, value in known.items()}
+    return figures | {"learning_rate": recipe.learning_rate, "batch_size": recipe.batch_size}
 
 
 def _flat(split: str, evaluation: Evaluation) -> dict[str, JsonScalar]:
@@ -87,79 +110,3 @@ def worst_confusions(evaluation: Evaluation) -> list[tuple[int, int, int]]:
     cells = np.ndenumerate(np.array(evaluation.confusion))
     wrong = [(label, digit, int(count)) for (label, digit), count in cells if label != digit and count]
     return sorted(wrong, key=lambda mistake: -mistake[2])[:5]
-
-
-def draw_pictures(folder: Path, classifier: keras.Sequential, history: History, test: Evaluation) -> None:
-    """Draw the weights, the confusion matrix, the reliability diagram and the learning curve into `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    figures = {
-        "weights.png": _draw_weights(classifier.get_weights()[0]),
-        "confusion.png": _draw_confusion(np.array(test.confusion)),
-        "reliability.png": _draw_reliability(test),
-        "learning_curve.png": _draw_learning_curve(history),
-    }
-    for name, figure in figures.items():
-        # Without the date and the software version, the same run draws the same bytes.
-        figure.savefig(folder / name, dpi=110, metadata={"Software": None}, bbox_inches="tight", pad_inches=0.15)
-
-
-def _draw_weights(weights: np.ndarray) -> Figure:
-    figure = Figure(figsize=(10, 4.2), layout="constrained")
-    figure.suptitle("The 784 weights of each logit: for the digit (blue) or against it (red)")
-    limit = float(np.percentile(np.abs(weights), 99.5))
-    axes = figure.subplots(2, 5)
-    for digit, panel in enumerate(axes.flat):
-        panel.imshow(weights[:, digit].reshape(IMAGE_SHAPE), cmap="RdBu", vmin=-limit, vmax=limit)
-        panel.set_title(str(digit))
-        panel.set_axis_off()
-    figure.colorbar(axes.flat[0].images[0], ax=axes, label="weight", shrink=0.8)
-    return figure
-
-
-def _draw_confusion(confusion: np.ndarray) -> Figure:
-    figure = Figure(figsize=(6.6, 6.8), layout="constrained")
-    axes = figure.subplots()
-    mistakes = np.where(np.eye(NUM_CLASSES, dtype=bool), 0, confusion)
-    # Only mistakes are coloured: on their own scale they can be told apart, beside the diagonal they cannot.
-    axes.imshow(mistakes, cmap="Oranges")
-    for label, digit in np.ndindex(confusion.shape):
-        color = "black" if mistakes[label, digit] <= _PALE_SHARE * mistakes.max() else "white"
-        weight = "bold" if label == digit else "normal"
-        axes.text(digit, label, f"{confusion[label, digit]}", ha="center", va="center", color=color, weight=weight)
-    title = f"Answers to {confusion.sum():,} test digits; mistakes in colour"
-    axes.set(xticks=range(NUM_CLASSES), yticks=range(NUM_CLASSES), xlabel="digit answered", ylabel="label", title=title)
-    return figure
-
-
-def _draw_reliability(test: Evaluation) -> Figure:
-    figure = Figure(figsize=(6.4, 7), layout="constrained")
-    upper, lower = figure.subplots(2, 1, height_ratios=(4, 1), sharex=True)
-    filled = [each for each in test.reliability if each.images]
-    confidence, accuracy = np.array([(each.mean_confidence, each.accuracy) for each in filled]).T
-    intervals = np.array([wilson_interval(round(each.accuracy * each.images), each.images) for each in filled])
-    errors = np.abs(intervals.T - accuracy)
-    upper.plot([0, 1], [0, 1], color="grey", linestyle="--", label="perfect calibration")
-    # Without a line, which would join bins of very few images.
-    upper.errorbar(confidence, accuracy, errors, fmt="o", color=_BLUE, capsize=3, label="test, with 95 % intervals")
-    title = f"Reliability: calibration error {test.calibration_error:.4f} over {len(test.reliability)} bins"
-    upper.set(ylabel="accuracy", xlim=(0, 1), ylim=(0, 1.02), title=title)
-    upper.legend(loc="upper left")
-    edges = np.arange(len(test.reliability)) / len(test.reliability)
-    lower.bar(edges, [each.images for each in test.reliability], width=edges[1], align="edge", color=_BLUE, edgecolor="white")
-    lower.set(xlabel="confidence (probability of the digit answered)", ylabel="images", yscale="log")
-    return figure
-
-
-def _draw_learning_curve(history: History) -> Figure:
-    figure = Figure(figsize=(9, 4), layout="constrained")
-    epochs = np.arange(1, len(history.train_loss) + 1)
-    losses = "loss (nats)", history.train_loss, history.validation_loss
-    accuracies = "accuracy", history.train_accuracy, history.validation_accuracy
-    for axes, (name, train, validation) in zip(figure.subplots(1, 2), (losses, accuracies), strict=True):
-        axes.plot(epochs, train, color=_ORANGE, linestyle="--", marker=".", label="training, mean over the epoch")
-        if validation:
-            axes.plot(epochs, validation, color=_BLUE, marker=".", label="validation, after the epoch")
-        axes.set(xlabel="epoch", ylabel=name)
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.legend()
-    return figure

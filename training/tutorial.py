@@ -5,10 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from models.architectures import with_softmax
 from models.card import Evaluation
 from models.digits import NUM_CLASSES, NUM_PIXELS
 from training.data import Split
-from training.fit import Fit, History, compiled, with_softmax
+from training.fit import Fit, History, compiled
 from training.recipes import Recipe
 
 

@@ -1,4 +1,4 @@
-"""One PNG or JPEG of a digit becomes an image as MNIST has them: http://yann.lecun.com/exdb/mnist/ says how those were made."""
+"""One PNG or JPEG of a digit becomes an image as MNIST has them."""
 
 import math
 from collections.abc import Callable
@@ -7,14 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from models.digits import IMAGE_SHAPE, MAX_PIXEL
+from models.mnist_form import in_mnist_form
 from service.images.greyscale import greyscale
 
 Foreground = NDArray[np.float32]
 """Shape (height, width): by how many grey levels a pixel differs from the background, from 0."""
-
-DIGIT_SIZE = 20  # MNIST's digits fill 20×20 of the 28×28
-CENTRE = 14  # rounded, each of MNIST's test digits has its centre of mass here
 
 WORKING_SIZE = 112  # several pixels for each of the 20, and few enough to average a camera's noise out
 BACKGROUND_SIZE = 32  # light changes slowly across a sheet of paper
@@ -37,7 +34,7 @@ def read_picture(body: bytes | memoryview, is_wanted: Callable[[], bool] = lambd
     """
     with greyscale(body, is_wanted) as grey:
         foreground = _digit_in(grey)
-    return _centred(_fitted(foreground))
+    return in_mnist_form(foreground)
 
 
 def _digit_in(grey: Image.Image) -> Foreground:
@@ -105,28 +102,3 @@ def _background(light: Image.Image) -> NDArray[np.float32]:
     opened = Image.fromarray(small).filter(ImageFilter.MinFilter(window)).filter(ImageFilter.MaxFilter(window))
     inner = (window, window, window + width, window + height)
     return np.asarray(opened.crop(inner).resize(light.size, Image.Resampling.BILINEAR), np.float32)
-
-
-def _fitted(foreground: Foreground) -> NDArray[np.uint8]:
-    """Return `foreground` as grey levels, its longer side `DIGIT_SIZE`."""
-    scale = DIGIT_SIZE / max(foreground.shape)
-    size = [max(1, round(length * scale)) for length in reversed(foreground.shape)]
-    # When it makes smaller, Pillow widens the filter to take in every pixel, so that fine strokes fade and do not vanish.
-    resampling = Image.Resampling.BILINEAR if scale < 1 else Image.Resampling.BICUBIC
-    fitted = np.asarray(Image.fromarray(foreground).resize(size, resampling))
-    # The strokes of MNIST are saturated: most pixels above half of the maximum are at 253 to 255.
-    full = np.percentile(fitted[fitted >= fitted.max() / 2], 75)
-    return np.clip(np.rint(fitted * (MAX_PIXEL / full)), 0, MAX_PIXEL).astype(np.uint8)
-
-
-def _centred(digit: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return `digit` in 28×28 with its centre of mass at `CENTRE`, or as near as its size leaves room."""
-    image = np.zeros(IMAGE_SHAPE, np.uint8)
-    top, left = (_start(digit.sum(axis=1 - axis), IMAGE_SHAPE[axis]) for axis in (0, 1))
-    image[top : top + digit.shape[0], left : left + digit.shape[1]] = digit
-    return image
-
-
-def _start(mass: NDArray[np.uint64], room: int) -> int:
-    first = math.ceil(CENTRE - 0.5 - np.average(np.arange(len(mass)), weights=mass))
-    return min(max(first, 0), room - len(mass))

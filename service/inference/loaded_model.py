@@ -25,7 +25,7 @@ class LoadedModel:
     """A proved version: its card, the engine that computes it, and what gives evidence, where its card says that it can.
 
     `golden_image` (1, 784) is one that it has answered as published. `max_inline_images` are computed on the event loop,
-    `max_images_at_once` in one call. `knots` (2, K) make shares of novelty scores. `thresholds` are the card's, or what the
+    `max_images_at_once` in one call. `knots` (K, 2) make shares of novelty scores. `thresholds` are the card's, or what the
     settings say instead.
     """
 

@@ -160,7 +160,7 @@ def load_model(tag: str, device: Device) -> LoadedModel:
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("internal", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
     images = _proved_golden_images(folder, card, engine)
-    knots = np.array(card.novelty.knots).T.copy() if card.novelty else None
+    knots = np.array(card.novelty.knots) if card.novelty else None
     return LoadedModel(folder, card, engine, linear, images[:1], *images_within_limits(engine, images), knots, card.thresholds)
 
 

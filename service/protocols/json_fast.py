@@ -1,7 +1,7 @@
 """JSON bodies to arrays without a Python object for each number: parse, prove the shape, and only then trust the size."""
 
-from collections.abc import Iterator, Sequence, Sized
-from typing import NoReturn, cast
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn, cast
 
 import numpy as np
 import simdjson
@@ -106,13 +106,12 @@ def _proved(images: simdjson.Array, body: bytes) -> NDArray[np.float64] | None:
         return None
 
 
-def _proved_shape(images: simdjson.Array, body: bytes) -> tuple[int, ...] | None:
-    rows = cast("Sequence[Sized]", images)  # len() raises TypeError where they are not
-    if len(rows[0]) == _ROWS:
+def _proved_shape(images: Sequence[Any], body: bytes) -> tuple[int, ...] | None:
+    if len(images[0]) == _ROWS:  # len() raises TypeError where an image has none
         squares = b'{"images":[' + b",".join([_SQUARE_SKELETON] * len(images)) + b"]}"
         return IMAGE_SHAPE if _skeleton(body) == squares.replace(b"e", b"") else None
     # One bracket for the list and one for each image: no image has a list in it.
-    is_flat = body.count(b"[") == 1 + len(images) and all(len(row) == NUM_PIXELS for row in rows)
+    is_flat = body.count(b"[") == 1 + len(images) and all(len(image) == NUM_PIXELS for image in images)
     return (NUM_PIXELS,) if is_flat else None
 
 

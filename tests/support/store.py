@@ -20,6 +20,12 @@ SCHEMA_1, SCHEMA_2 = (
 LATEST = f"{MODEL_NAME}:latest"
 
 
+def published_version(home: Path) -> Path:
+    """Return the folder of the version that is served from `home`, a BENTOML_HOME."""
+    versions = home / "models" / MODEL_NAME
+    return versions / (versions / "latest").read_text()
+
+
 def copy_version(versions: Path, version: str, to: str) -> Path:
     """Put a copy of `version` into the store as version `to`, and return its folder. `latest` is not touched."""
     folder = shutil.copytree(versions / version, versions / to)

@@ -1,16 +1,19 @@
 """Versions in the store of this process, without a fit for each."""
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
+import keras
+import numpy as np
 import pytest
 
-from models.card import BENTOML_FILE, CARD_FILE, LITERT_FILE, ModelCard, sha256_of_files
-from tests.support.store import SCHEMA_1, AddVersion, MakeVersion
+from models.card import BENTOML_FILE, CARD_FILE, KERAS_FILE, LITERT_FILE, Evaluation, ModelCard, sha256_of_files
+from tests.support.store import SCHEMA_1, AddVersion, MakeVersion, published_version
 from training.assessment import Candidate, assess
+from training.calibration import divide_logits
 from training.data import Mnist
-from training.fit import fit
+from training.evaluate import evaluate_probabilities
+from training.fit import Fit, History
 from training.recipes import RECIPES
 from training.store import add
 
@@ -45,7 +48,7 @@ def old(make_version: MakeVersion, versions_folder: Path) -> Path:
 @pytest.fixture
 def add_version(published_home: Path, versions_folder: Path) -> AddVersion:
     """Return a function that puts a copy of the published version into this store, changes its card and serves it."""
-    original = next(path for path in (published_home / "models" / versions_folder.name).iterdir() if path.is_dir())
+    original = published_version(published_home)
 
     def copy(version: str, **changes: object) -> ModelCard:
         folder = Path(shutil.copytree(original, versions_folder / version))
@@ -58,7 +61,25 @@ def add_version(published_home: Path, versions_folder: Path) -> AddVersion:
 
 
 @pytest.fixture(scope="session")
-def candidate(mnist: Mnist) -> Candidate:
-    """Return what two epochs on MNIST make: 92.7 % on validation."""
-    recipe = replace(RECIPES["baseline"], epochs=2)
-    return assess(recipe, fit(recipe, mnist.train, mnist.validation), mnist)
+def candidate(mnist: Mnist, published_home: Path) -> Candidate:
+    """Return the model that the command line has published, as if it had been fitted here in two epochs to double logits."""
+    classifier = keras.models.load_model(published_version(published_home) / KERAS_FILE)
+    assert isinstance(classifier, keras.Sequential)
+    divide_logits(classifier, 0.5)
+    fitted = Fit(classifier, History((0.5, 0.4), (0.8, 0.9), (0.45, 0.42), (0.85, 0.91)), seconds=1.5)
+    return assess(RECIPES["baseline"], fitted, mnist)
+
+
+@pytest.fixture(scope="session")
+def evaluation() -> Evaluation:
+    """Return the measure of 400 random answers."""
+    random = np.random.default_rng(0)
+    return evaluate_probabilities(
+        random.dirichlet(np.full(10, 0.2), 400).astype(np.float32), random.integers(0, 10, 400, np.uint8)
+    )
+
+
+@pytest.fixture(scope="session")
+def perfect() -> Evaluation:
+    digits = np.arange(10, dtype=np.uint8)
+    return evaluate_probabilities(np.eye(10, dtype=np.float32), digits)

@@ -11,13 +11,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.card import LITERT_FILE, ModelCard
+from models.card import CARD_FILE, LITERT_FILE, ModelCard
 from models.digits import MODEL_NAME as NAME
 from models.exported import Graph, Outputs
 from tests.support.command_line import Finished, assert_fails_in_a_sentence, last_line, version_in
 from tests.support.project import ROOT
+from tests.support.store import copy_version
 from tests.support.training import run_training
-from training import commands, publish
+from training import commands, export
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -86,7 +87,7 @@ def test_an_export_that_differs_is_a_failure_that_force_is_not_said_to_help(
     def load_blank(_: Path) -> Graph:
         return lambda images, with_novelty: Outputs(np.zeros((len(images), 10), np.float32), np.ones(len(images), np.float32))
 
-    monkeypatch.setattr(publish, "load_litert", load_blank)
+    monkeypatch.setattr(export, "load_litert", load_blank)
     assert commands.run(["--quiet", "--data", str(tiny_data), "--epochs", "1", "--force"]) == 1
     said = capsys.readouterr()
     assert "litert export differs from Keras" in said.err
@@ -100,6 +101,8 @@ def test_list_shows_what_is_published_and_which_is_served(tiny_forced: Finished,
     row = next(line for line in run_training(forced_home, "list").stdout.splitlines() if version_in(forced_home) in line)
     assert "sgd, seed 3, forced" in row
     assert f"{last_line(tiny_forced)['validation_accuracy']:.2%}" in row
+    assert "softmax" in row
+    assert f"{last_line(tiny_forced)['test_coverage_at_99']:.1%}" in row
     assert row.rstrip().endswith("served")
 
 
@@ -168,6 +171,23 @@ def test_if_none_does_nothing_where_one_is_served(published_home: Path):
     assert finished.returncode == 0
     assert json.loads(finished.stdout) == {"model": f"{NAME}:{served}", "trained": False}
     assert version_in(published_home) == served
+
+
+def test_if_none_serves_the_newest_whole_version_of_the_recipe_that_is_named(published_home: Path, tmp_path: Path):
+    home = Path(shutil.copytree(published_home, tmp_path / "home"))
+    baseline, versions = version_in(home), home / "models" / NAME
+    copy_version(versions, baseline, "other")
+    card = versions / "other" / CARD_FILE
+    card.write_text(card.read_text().replace('"name": "baseline"', '"name": "sgd"'))
+    for recipe, version in (("sgd", "other"), ("sgd", "other"), ("baseline", baseline)):
+        finished = run_training(home, "--if-none", "--recipe", recipe)
+        assert json.loads(finished.stdout) == {"model": f"{NAME}:{version}", "trained": False}
+        assert version_in(home) == version
+
+
+def test_if_none_trains_where_no_version_is_of_the_recipe_that_is_named(home: Path, tiny_data: Path):
+    finished = run_training(home, "--if-none", "--recipe", "sgd", "--quiet", "--data", str(tiny_data), "--epochs", "1")
+    assert last_line(finished)["recipe"] == "sgd"
 
 
 def test_a_missing_data_folder_is_refused_in_a_sentence(tmp_path: Path):

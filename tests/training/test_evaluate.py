@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from models.architectures import build_softmax_classifier
+from models.architectures import build, with_softmax
 from training.data import Split
 from training.evaluate import evaluate, evaluate_probabilities, wilson_interval
 
@@ -97,14 +97,14 @@ def test_perfect_answers_have_no_loss_at_all():
 
 
 def test_measuring_prints_nothing(capsys: pytest.CaptureFixture[str]):
-    evaluate(build_softmax_classifier(), Split(np.zeros((3, 784), np.uint8), labels(1, 2, 3)))
+    evaluate(with_softmax(build("softmax")), Split(np.zeros((3, 784), np.uint8), labels(1, 2, 3)))
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_classifier_is_measured_by_its_answers_to_raw_pixels():
     random = np.random.default_rng(0)
     split = Split(random.integers(0, 256, (50, 784), np.uint8), random.integers(0, 10, 50, np.uint8))
-    classifier = build_softmax_classifier()
+    classifier = with_softmax(build("softmax"))
     expected = evaluate_probabilities(np.asarray(classifier(split.images.astype(np.float32))), split.labels)
     measured = evaluate(classifier, split)
     assert measured.confusion == expected.confusion

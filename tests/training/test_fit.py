@@ -1,4 +1,5 @@
 import math
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,12 +7,16 @@ import keras
 import numpy as np
 import pytest
 
+from models.architectures import for_litert
+from models.card import PARITY_TOLERANCE
+from tests.support.exporting import exported_to_litert
 from training.data import Mnist, read_mnist
-from training.evaluate import evaluate
+from training.evaluate import evaluate, evaluate_probabilities, probabilities_of
 from training.fit import Fit, fit
 from training.recipes import RECIPES, Recipe
 
 THREE_EPOCHS = replace(RECIPES["baseline"], epochs=3)
+FITTED = [name for name in RECIPES if RECIPES[name].batches == "all"]
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +34,7 @@ def same_weights(one: Fit, other: Fit) -> bool:
     return all(np.array_equal(*pair) for pair in pairs)
 
 
-@pytest.mark.parametrize("recipe", [THREE_EPOCHS, replace(RECIPES["sgd"], epochs=3)], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", [replace(RECIPES[name], epochs=3) for name in FITTED], ids=FITTED)
 def test_the_same_seed_gives_the_same_weights_bit_for_bit(tiny: Mnist, recipe: Recipe):
     first, second = (fit(recipe, tiny.train, tiny.validation) for _ in range(2))
     assert same_weights(first, second)
@@ -46,6 +51,33 @@ def test_the_baseline_reaches_its_test_accuracy(mnist: Mnist, seed: int):
     accuracy = evaluate(fitted.classifier, mnist.test).accuracy
     print(f"seed {seed}: {accuracy:.2%} after {fitted.seconds:.1f} s")
     assert accuracy >= 0.926
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("name", "expected"), [("deskew", 0.97), ("conv", 0.994)])
+def test_the_other_architectures_reach_theirs_and_litert_answers_what_keras_does(
+    mnist: Mnist, tmp_path: Path, name: str, expected: float, seed: int
+):
+    started = time.process_time()
+    fitted = fit(replace(RECIPES[name], seed=seed), mnist.train, mnist.validation)
+    cpu_seconds = time.process_time() - started
+    probabilities = probabilities_of(fitted.classifier, mnist.test.images)
+    run = exported_to_litert(for_litert(fitted.classifier), tmp_path)
+    difference = np.abs(run(mnist.test.images.astype(np.float32)) - probabilities).max()
+    accuracy = evaluate_probabilities(probabilities, mnist.test.labels).accuracy
+    print(f"{name}, seed {seed}: {accuracy:.2%} after {cpu_seconds:.0f} CPU seconds; LiteRT differs by up to {difference:.1e}")
+    assert accuracy >= expected
+    assert difference <= PARITY_TOLERANCE
+
+
+def test_batch_normalisation_is_folded_into_what_is_fitted(tiny: Mnist):
+    fitted = fit(replace(RECIPES["conv"], epochs=1), tiny.train, tiny.validation)
+    layers = [type(layer) for layer in fitted.classifier.layers]
+    assert keras.layers.Conv2D in layers
+    assert keras.layers.BatchNormalization not in layers
+    measured = evaluate(fitted.classifier, tiny.validation)
+    assert fitted.history.validation_loss[-1] == pytest.approx(measured.loss, rel=1e-4)
 
 
 def test_the_classifier_answers_probabilities(tiny: Mnist, fitted: Fit):

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from models.card import CARD_FILE, ModelCard
+from models.card import CARD_FILE
+from tests.support.candidates import right_on
 from tests.support.store import AddVersion
 from training.assessment import Candidate
+from training.behaviour import FLOORS
 from training.data import read_mnist
 from training.publish import NotPublished, objection_to, publish
-from training.store import served_version
+from training.recipes import RECIPES
 
 
 @pytest.fixture(scope="module")
@@ -19,14 +21,9 @@ def other(candidate: Candidate, tiny_data: Path) -> Candidate:
     return replace(candidate, data=read_mnist(tiny_data))
 
 
-def right_on(candidate: Candidate, correct: int) -> Candidate:
-    """Return `candidate` as if it had read `correct` of the 5,000 validation digits."""
-    return replace(candidate, validation=candidate.validation.model_copy(update={"accuracy": correct / 5000}))
-
-
-def refusal_of(candidate: Candidate, force: bool = False) -> NotPublished:
+def refusal_of(candidate: Candidate) -> NotPublished:
     with pytest.raises(NotPublished) as refused:
-        publish(candidate, force)
+        publish(candidate)
     return refused.value
 
 
@@ -47,10 +44,9 @@ def test_what_is_more_than_half_a_point_worse_than_the_served_one_is_refused_wit
     candidate: Candidate, add_version: AddVersion
 ):
     add_version("before", validation=right_on(candidate, 4720).validation)
-    sentence = str(refusal_of(right_on(candidate, 4694)))
-    assert (
-        "is 93.88%, and digit-classifier:before, which is served now, has 94.40%; at most 0.5 points less is allowed"
-        in sentence
+    assert str(refusal_of(right_on(candidate, 4694))) == (
+        "validation accuracy is 93.88%, and digit-classifier:before, which is served now, has 94.40%; "
+        "at most 0.5 points less is allowed"
     )
 
 
@@ -76,6 +72,22 @@ def test_a_served_version_of_other_data_is_not_compared(candidate: Candidate, ad
     assert objection_to(right_on(candidate, 4600)) is None
 
 
+@pytest.mark.usefixtures("versions_folder")
+def test_behaviour_below_its_floor_is_refused_with_the_test_named(candidate: Candidate):
+    assert objection_to(candidate) is None
+    name, floor = next(iter(FLOORS["softmax"].items()))
+    refusal = refusal_of(replace(candidate, behaviour=candidate.behaviour | {name: floor - 0.01}))
+    assert str(refusal) == f"{name}: {floor - 0.01:.2%} passed; at least {floor:.2%} is required of softmax"
+    assert (refusal.is_failure, refusal.can_be_forced) == (True, True)
+
+
+def test_a_served_version_of_another_recipe_is_not_compared(candidate: Candidate, add_version: AddVersion):
+    add_version("better", validation=right_on(candidate, 5000).validation, recipe={"name": "conv", "seed": 0})
+    assert objection_to(right_on(candidate, 4600)) is None
+    add_version("same", validation=right_on(candidate, 5000).validation)
+    assert objection_to(right_on(candidate, 4600)) is not None
+
+
 @pytest.mark.parametrize("how", ["no card", "no latest", "latest names nothing"])
 def test_where_the_served_version_cannot_be_read_the_best_that_can_is_the_measure(
     candidate: Candidate, add_version: AddVersion, versions_folder: Path, how: str
@@ -89,8 +101,10 @@ def test_where_the_served_version_cannot_be_read_the_best_that_can_is_the_measur
         (versions_folder / "latest").unlink()
     if how == "latest names nothing":
         (versions_folder / "latest").write_text("gone")
-    sentence = str(refusal_of(right_on(candidate, 4570)))
-    assert "is 91.40%, and digit-classifier:best, the best of those that can be read, since the served one cannot" in sentence
+    assert str(refusal_of(right_on(candidate, 4570))) == (
+        "validation accuracy is 91.40%, and digit-classifier:best, the best of those that can be read, "
+        "since the served one cannot be, has 94.40%; at most 0.5 points less is allowed"
+    )
     assert objection_to(right_on(candidate, 4695)) is None
 
 
@@ -102,24 +116,15 @@ def test_where_no_version_can_be_read_there_is_nothing_to_compare_with(
     assert objection_to(right_on(candidate, 4500)) is None
 
 
-def test_force_publishes_and_the_card_says_what_was_against_it(
-    candidate: Candidate, add_version: AddVersion, versions_folder: Path
-):
-    add_version("before", validation=right_on(candidate, 4720).validation)
-    publish(right_on(candidate, 4600), force=True)
-    forced = ModelCard.read(versions_folder / str(served_version())).forced
-    assert forced is not None
-    assert "92.00%" in forced
-    assert "94.40%" in forced
-
-
-def test_force_where_nothing_is_against_it_is_not_mentioned_in_the_card(candidate: Candidate, versions_folder: Path):
-    publish(candidate, force=True)
-    assert ModelCard.read(versions_folder / str(served_version())).forced is None
-
-
 @pytest.mark.usefixtures("versions_folder")
 def test_other_data_is_refused_but_is_no_failure(other: Candidate):
     refusal = refusal_of(other)
     assert str(refusal) == "the data is not the bundled MNIST"
+    assert (refusal.is_failure, refusal.can_be_forced) == (False, True)
+
+
+@pytest.mark.usefixtures("versions_folder")
+def test_a_recipe_that_learns_from_one_batch_is_refused_but_is_no_failure(candidate: Candidate):
+    refusal = refusal_of(replace(candidate, recipe=RECIPES["tutorial"]))
+    assert str(refusal) == "tutorial learns from 100 images alone, to show how"
     assert (refusal.is_failure, refusal.can_be_forced) == (False, True)

@@ -1,8 +1,10 @@
 import math
-from dataclasses import FrozenInstanceError, fields, replace
+from dataclasses import FrozenInstanceError, asdict, fields, replace
+from typing import get_args
 
 import pytest
 
+from models.card import Architecture
 from training.recipes import RECIPES, Recipe
 
 
@@ -53,3 +55,14 @@ def test_epochs_of_a_recipe_with_one_fixed_batch_are_called_steps():
     assert (RECIPES["baseline"].unit, RECIPES["tutorial"].unit) == ("epochs", "steps")
     with pytest.raises(ValueError, match="steps is 0; at least 1"):
         replace(RECIPES["tutorial"], epochs=0)
+
+
+def test_every_architecture_has_a_recipe_and_one_layer_is_the_default():
+    assert {recipe.architecture for recipe in RECIPES.values()} == set(get_args(Architecture))
+    assert RECIPES["baseline"].architecture == RECIPES["tutorial"].architecture == "softmax"
+    assert asdict(RECIPES["conv"])["architecture"] == "conv"
+
+
+def test_a_recipe_with_one_fixed_batch_stays_one_when_it_is_changed():
+    assert (RECIPES["baseline"].batches, RECIPES["tutorial"].batches) == ("all", "first")
+    assert replace(RECIPES["tutorial"], epochs=7).unit == "steps"

@@ -3,47 +3,15 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
-from matplotlib.collections import LineCollection
-from matplotlib.colors import to_rgb
-from matplotlib.image import imread
-from matplotlib.typing import ColorType
 from rich.console import Console
 
-from models.architectures import build_softmax_classifier
-from models.card import Evaluation
+from models.card import Acceptance, Accepted, CoverageRow, Evaluation, Thresholds
+from training.assessment import Candidate
 from training.data import read_mnist
-from training.evaluate import evaluate_probabilities, wilson_interval
-from training.fit import History, fit
+from training.fit import Fit, fit
 from training.recipes import RECIPES
-from training.report import (
-    ProgressBar,
-    _draw_confusion,
-    _draw_reliability,
-    draw_pictures,
-    print_evaluation,
-    summary,
-    worst_confusions,
-)
-
-PICTURES = ("weights.png", "confusion.png", "reliability.png", "learning_curve.png")
-HISTORY = History((0.9, 0.5), (0.7, 0.8), (0.8, 0.6), (0.75, 0.8))
-
-
-@pytest.fixture(scope="module")
-def evaluation() -> Evaluation:
-    """Return the measure of 400 random answers."""
-    random = np.random.default_rng(0)
-    return evaluate_probabilities(
-        random.dirichlet(np.full(10, 0.2), 400).astype(np.float32), random.integers(0, 10, 400, np.uint8)
-    )
-
-
-@pytest.fixture(scope="module")
-def perfect() -> Evaluation:
-    digits = np.arange(10, dtype=np.uint8)
-    return evaluate_probabilities(np.eye(10, dtype=np.float32), digits)
+from training.report import ProgressBar, print_acceptance, print_evaluation, summary, worst_confusions
 
 
 def confused(evaluation: Evaluation, counts: dict[tuple[int, int], int]) -> Evaluation:
@@ -87,8 +55,44 @@ def test_the_table_has_the_figures_of_both_splits(evaluation: Evaluation, perfec
     assert "100.00%" in text
 
 
-def test_the_summary_is_flat_and_json(evaluation: Evaluation, perfect: Evaluation):
-    figures = summary(replace(RECIPES["sgd"], seed=3), 1.23456, perfect, evaluation)
+@pytest.fixture
+def accepting(candidate: Candidate) -> Candidate:
+    """Return `candidate` as if its thresholds accepted 61.23 % of test, of which 99.12 % are right."""
+    accepted = Accepted(coverage=0.6123, accuracy=0.9912, accuracy_interval=(0.9888, 0.9931))
+    rows = (
+        CoverageRow(coverage=1.0, accuracy=0.92, min_confidence=0.25),
+        CoverageRow(coverage=0.7, accuracy=0.9901, min_confidence=0.94),
+        CoverageRow(coverage=0.5, accuracy=0.995, min_confidence=0.98),
+    )
+    thresholds = Thresholds(min_confidence=0.9601, max_novelty=0.9577)
+    acceptance = Acceptance(validation=accepted.model_copy(update={"coverage": 0.99}), test=accepted)
+    return replace(candidate, thresholds=thresholds, acceptance=acceptance, coverage=rows)
+
+
+def test_what_is_printed_of_acceptance_has_the_temperature_the_thresholds_and_each_row_of_the_table(accepting: Candidate):
+    console = Console(file=io.StringIO(), width=200)
+    print_acceptance(console, accepting)
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    before, after = accepting.calibration.test_before, accepting.test
+    for figure in (
+        f"temperature {accepting.calibration.temperature:.3f}",
+        f"{before.calibration_error:.4f} → {after.calibration_error:.4f}",
+        f"{before.loss:.4f} → {after.loss:.4f}",
+        "confidence of 96.01% on, up to a novelty of 95.77%",
+        "61.23% of test, of which 99.12% are right (98.88% to 99.31%)",
+    ):
+        assert figure in text
+    assert [line.split() for line in text.splitlines() if "0.9400" in line] == [
+        ["│", "70.00%", "│", "99.01%", "│", "0.9400", "│"]
+    ]
+    assert "0.2500" in text
+    assert "0.9800" in text
+
+
+def test_the_summary_is_flat_and_json(accepting: Candidate, evaluation: Evaluation, perfect: Evaluation):
+    recipe, fitted = replace(RECIPES["sgd"], seed=3), Fit(accepting.fit.classifier, accepting.fit.history, 1.23456)
+    figures = summary(replace(accepting, recipe=recipe, fit=fitted, validation=perfect, test=evaluation))
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert all(isinstance(value, str | int | float) for value in figures.values())
     chosen = {"recipe": "sgd", "seed": 3, "epochs": 20, "learning_rate": 0.5, "batch_size": 100}
@@ -96,68 +100,19 @@ def test_the_summary_is_flat_and_json(evaluation: Evaluation, perfect: Evaluatio
     assert figures["validation_accuracy"] == 1
     assert figures["test_accuracy"] == pytest.approx(evaluation.accuracy, abs=1e-6)
     assert figures["test_accuracy_low"] == pytest.approx(evaluation.accuracy_interval[0], abs=1e-6)
+    known = {
+        "temperature": round(accepting.calibration.temperature, 6),
+        "min_confidence": 0.9601,
+        "max_novelty": 0.9577,
+        "test_coverage": 0.6123,
+        "test_accepted_accuracy": 0.9912,
+        "test_coverage_at_99": 0.7,
+    }
+    assert known.items() <= figures.items()
     measures = ("accuracy", "loss", "calibration_error", "brier_score", "accuracy_low", "accuracy_high")
-    assert figures.keys() - chosen.keys() - {"fit_seconds"} == {
+    assert figures.keys() - chosen.keys() - known.keys() - {"fit_seconds"} == {
         f"{split}_{measure}" for split in ("validation", "test") for measure in measures
     }
-
-
-@pytest.mark.parametrize("which", ["evaluation", "perfect"])
-def test_four_pictures_are_drawn_that_decode_and_are_not_blank(tmp_path: Path, request: pytest.FixtureRequest, which: str):
-    draw_pictures(tmp_path / "pictures", build_softmax_classifier(), HISTORY, request.getfixturevalue(which))
-    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == sorted(PICTURES)
-    for name in PICTURES:
-        picture = imread(tmp_path / "pictures" / name)
-        assert min(picture.shape[:2]) > 300
-        assert picture[..., :3].std() > 0.05
-
-
-def contrast(one: ColorType, other: ColorType) -> float:
-    """Return the contrast of two colours (https://www.w3.org/TR/WCAG22/#dfn-contrast-ratio), 1 to 21."""
-    linear = [
-        np.where(c <= 0.04045, c / 12.92, ((c + 0.055) / 1.055) ** 2.4) for c in map(np.array, (to_rgb(one), to_rgb(other)))
-    ]
-    dark, bright = sorted(float(channels @ (0.2126, 0.7152, 0.0722)) for channels in linear)
-    return (bright + 0.05) / (dark + 0.05)
-
-
-def test_every_count_in_the_confusion_matrix_can_be_read():
-    confusion = np.arange(100).reshape(10, 10)
-    (axes,) = _draw_confusion(confusion).axes
-    (picture,) = axes.images
-    shown = {text.get_text(): text for text in axes.texts}
-    for count in (each for each in confusion.flat if each % 11):  # 0, 11, 22, … are on the diagonal
-        ground = tuple(picture.to_rgba(np.array([count]))[0])
-        assert contrast(shown[str(count)].get_color(), ground) >= 4.5, count
-
-
-def test_no_line_joins_the_bins_of_the_reliability_diagram(evaluation: Evaluation):
-    upper = _draw_reliability(evaluation).axes[0]
-    assert [line.get_linestyle() for line in upper.lines if line.get_marker() == "o"] == ["None"]
-
-
-def test_the_bars_of_the_reliability_diagram_are_the_intervals_of_its_bins(evaluation: Evaluation):
-    (bars,) = _draw_reliability(evaluation).axes[0].collections
-    assert isinstance(bars, LineCollection)
-    ends = [segment[:, 1].tolist() for segment in bars.get_segments()]
-    filled = [each for each in evaluation.reliability if each.images]
-    expected = [wilson_interval(round(each.accuracy * each.images), each.images) for each in filled]
-    np.testing.assert_allclose(ends, expected, atol=1e-9)
-
-
-def test_nothing_touches_the_edge_of_a_picture(tmp_path: Path, evaluation: Evaluation):
-    draw_pictures(tmp_path, build_softmax_classifier(), HISTORY, evaluation)
-    for name in PICTURES:
-        picture = imread(tmp_path / name)[..., :3]
-        assert picture[:8].min() == picture[-8:].min() == picture[:, :8].min() == picture[:, -8:].min() == 1, name
-
-
-def test_the_same_run_draws_the_same_bytes(tmp_path: Path, evaluation: Evaluation):
-    classifier = build_softmax_classifier()
-    for folder in ("first", "second"):
-        draw_pictures(tmp_path / folder, classifier, HISTORY, evaluation)
-    for name in PICTURES:
-        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "second" / name).read_bytes()
 
 
 def test_the_progress_bar_ends_full_with_the_figures_of_the_last_epoch(tiny_data: Path):
@@ -168,6 +123,7 @@ def test_the_progress_bar_ends_full_with_the_figures_of_the_last_epoch(tiny_data
     assert isinstance(console.file, io.StringIO)
     shown = console.file.getvalue()
     assert "2/2" in shown
+    assert "left 0:00:00" in shown
     assert f"loss {fitted.history.train_loss[-1]:.4f}" in shown
     assert f"validation {fitted.history.validation_accuracy[-1]:.4f}" in shown
 

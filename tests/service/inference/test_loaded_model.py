@@ -14,7 +14,7 @@ from models.exported import Outputs
 from service.inference.loaded_model import LoadedModel, images_within_limits
 from service.inference.model_repository import ModelRepository, load_model
 
-KNOTS = np.array([[0.0, 10.0, 20.0], [0.0, 0.9, 1.0]])
+KNOTS = np.array([[0.0, 0.0], [10.0, 0.9], [20.0, 1.0]])
 
 
 def answering(confidence: float, score: float) -> Engine:

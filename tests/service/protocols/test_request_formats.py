@@ -13,7 +13,7 @@ import keras
 import numpy as np
 import pytest
 
-from models.architectures import build_softmax_classifier
+from models.architectures import build
 from models.card import PARITY_TOLERANCE
 from service.images.normalisation import read_picture
 from service.observability.metrics import STAGES
@@ -125,7 +125,7 @@ def test_the_evidence_adds_up_to_the_logit_that_keras_computes(
 ) -> None:
     images = mnist.test.images[:100]
     answer = server.predict(images.tobytes(), BYTES, "?explain=true").json()
-    linear = build_softmax_classifier("linear")
+    linear = build("softmax")
     linear.set_weights(classifier.get_weights())
     logits = linear.predict(images, verbose=0)  # pyright: ignore[reportArgumentType]
     for index, evidence in enumerate(answer["evidence"]):

@@ -1,0 +1,54 @@
+"""Published versions as functions: images in, answers out."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.robustness.measure import Answers
+from models.card import ModelCard, Thresholds
+from models.digits import MODEL_NAME
+from models.exported import load_litert
+from models.novelty import accepted, novelty_share
+
+_BATCH_IMAGES = 1000  # of 10,000 at once, a convolutional network would keep gigabytes
+
+
+def newest_of(recipe: str, home: Path) -> Path:
+    """Return the folder of the newest version of `recipe` in the BENTOML_HOME `home`.
+
+    Raises:
+        RuntimeError: there is none.
+    """
+    folders = [path.parent for path in (home / "models" / MODEL_NAME).glob("*/card.json")]
+    cards = {folder: ModelCard.read(folder) for folder in folders}
+    found = [folder for folder, card in cards.items() if card.recipe["name"] == recipe]
+    if not found:
+        raise RuntimeError(f"{home} has no version of {recipe}; publish one with `python -m training --recipe {recipe}`.")
+    return max(found, key=lambda folder: cards[folder].created)
+
+
+def answering(folder: Path) -> Callable[[NDArray[np.uint8]], Answers]:
+    """Return what the version in `folder` answers to uint8 images of shape (N, 784), as the service computes it."""
+    graph, card = load_litert(folder), ModelCard.read(folder)
+
+    def answer(images: NDArray[np.uint8]) -> Answers:
+        batches = np.array_split(images.astype(np.float32), -(-len(images) // _BATCH_IMAGES))
+        outputs = [graph(batch, True) for batch in batches]
+        probabilities = np.concatenate([output.probabilities for output in outputs])
+        digits, doubt = probabilities.argmax(axis=1), 1 - probabilities.max(axis=1).astype(np.float64)
+        if card.novelty is None or card.thresholds is None:
+            return Answers(digits, None, {"confidence": doubt})
+        novelty = np.concatenate([output.novelty for output in outputs if output.novelty is not None])
+        share = novelty_share(novelty, card.novelty.knots)
+        scores = {"confidence": doubt, "novelty": novelty, "acceptance": _beyond(doubt, share, card.thresholds)}
+        return Answers(digits, accepted(1 - doubt, share, card.thresholds), scores)
+
+    return answer
+
+
+def _beyond(doubt: NDArray[np.float64], share: NDArray[np.float64], thresholds: Thresholds) -> NDArray[np.float64]:
+    """Return how far an answer is beyond the threshold that it is the furthest beyond: up to 1, it is accepted."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(doubt / (1 - thresholds.min_confidence), (1 - thresholds.max_novelty) / (1 - share))
