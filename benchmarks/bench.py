@@ -16,6 +16,7 @@ from benchmarks.scenarios import FORMS, JSON, LOADS, MAX_IMAGES, Form, Images, S
 from benchmarks.servers import Server
 from models.card import KERAS_FILE
 from models.digits import MODEL_NAME
+from service.inference.batcher import Answers
 from service.protocols.native import encode_bytes, encode_json
 from training.data import read_mnist
 
@@ -67,7 +68,8 @@ def write_constants(bench: Bench) -> None:
         for form in FORMS:
             size = len(bench.body(form, num_images))
             if form.accept == JSON.accept:
-                document = encode_json(f"{MODEL_NAME}:0123456789abcdef", probabilities.argmax(axis=1), probabilities, None)
+                answers = Answers(probabilities.argmax(axis=1), probabilities.max(axis=1), probabilities)
+                document = encode_json(f"{MODEL_NAME}:0123456789abcdef", answers, None)
                 (folder / f"{size}.json").write_bytes(document)
             else:
                 (folder / f"{size}.raw").write_bytes(encode_bytes(probabilities))

@@ -1,21 +1,19 @@
 """What a novelty score means: how unusual an image is, and whether its answer is accepted."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from models.card import Thresholds
 
 
-def novelty_share(scores: NDArray[np.float32], knots: Sequence[tuple[float, float]]) -> NDArray[np.float64]:
-    """Return the share of validation digits that look more usual than images with `scores` (N,), from 0 to 1, float64 (N,).
+def novelty_share(scores: NDArray[np.float32], knots: ArrayLike) -> NDArray[np.float32]:
+    """Return the share of validation digits that look more usual than images with `scores` (N,): float32 (N,), 0 to 1.
 
-    Between two of `knots`, (score, share) ascending in both, it is interpolated.
+    It is interpolated between `knots` (K, 2): pairs of a score and its share, both ascending.
     """
-    at, shares = zip(*knots, strict=True)
-    return np.interp(scores, at, shares)
+    return np.interp(scores, *np.asarray(knots).T).astype(np.float32)
 
 
 def accepted(confidence: NDArray[Any], novelty: NDArray[Any], thresholds: Thresholds) -> NDArray[np.bool_]:

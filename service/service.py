@@ -31,7 +31,7 @@ def _settings() -> Settings:
 
 
 SETTINGS = _settings()
-REPOSITORY = ModelRepository(SETTINGS.model, SETTINGS.device)
+REPOSITORY = ModelRepository(SETTINGS.model, SETTINGS.device, SETTINGS.min_confidence, SETTINGS.max_novelty)
 PREDICTOR = Predictor(REPOSITORY, SETTINGS)
 HEALTH = EngineHealth(PREDICTOR.batcher, REPOSITORY, SETTINGS.request_timeout_seconds)
 SHUTDOWN = Shutdown(SETTINGS.drain_seconds)

@@ -36,6 +36,12 @@ class Settings(BaseModel):
     device: Device = Field(default="auto", description="auto: a GPU if TensorFlow can use one, else the CPU")
     model: str = Field(default=f"{MODEL_NAME}:latest", description="tag of the version to serve")
     model_poll_seconds: float = Field(default=5, ge=0, description="seconds between two checks for a new version; 0: never")
+    min_confidence: float | None = Field(
+        default=None, ge=0, le=1, description="probability from which on an answer is accepted; empty: as the model card says"
+    )
+    max_novelty: float | None = Field(
+        default=None, ge=0, le=1, description="novelty up to which an answer is accepted; empty: as the model card says"
+    )
     workers: int = Field(default=1, ge=1, description="processes of the service")
     max_images: int = Field(default=1024, ge=1, description="images in one request")
     max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="bytes in the body of one request")

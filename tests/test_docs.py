@@ -85,7 +85,7 @@ def test_the_settings_and_their_defaults_are_the_codes() -> None:
 
 def as_set(value: object) -> str:
     """Return `value` as it would be written into the environment."""
-    return "" if value == () else str(value).lower()
+    return "" if value in ((), None) else str(value).lower()
 
 
 def test_every_renamed_setting_is_in_the_changelog() -> None:

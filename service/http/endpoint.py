@@ -48,9 +48,14 @@ class InferenceEndpoint:
             body = await self._bodies.read(receive, reservation)
             # While a whole batch waits, so do small bodies, undecoded.
             expected_images = 0 if call.is_slow else max(1, len(body) // NUM_PIXELS)
-            answering = self._predictor.predict_decoded(partial(self._decoded, call, body), expected_images)
+            answering = self._predictor.predict_decoded(
+                partial(self._decoded, call, body),
+                expected_images,
+                with_novelty=call.wants_novelty,
+                is_explained=call.is_explained,
+            )
             # Watching for a client that leaves costs more than the next turn of the event loop is away.
-            will_wait = call.is_slow or self._predictor.will_wait()
+            will_wait = call.is_slow or call.is_explained or self._predictor.will_wait()
             prediction = await (_unless_left(receive, answering) if will_wait else answering)
             del body  # its client may take long to read the answer
             await _send(scope, send, call, prediction, reservation)

@@ -24,7 +24,7 @@ from service.inference.model_repository import LoadedModel, ModelRepository
 from service.protocols.accept import preferred
 from service.protocols.media_types import BYTES, JSON, PNG
 
-PICTURES = ("weights", "confusion", "reliability", "learning_curve")
+PICTURES = ("weights", "filters", "confusion", "reliability", "coverage", "learning_curve")
 NUM_SAMPLES = 20
 
 _WEB = Path(__file__).parent.parent / "web"
@@ -127,8 +127,9 @@ def _json_of(version: LoadedModel, **document: np.ndarray) -> Document:
 @lru_cache(maxsize=2)
 def weights_document(version: LoadedModel) -> Document:
     """Return the JSON of weights (784, 10), for pixels scaled to 0-1, and biases (10,)."""
-    if version.linear is None:
-        raise ApiError(404, "not_found", f"{version.tag} is not linear: it has no weight for each pixel and digit.")
+    if version.linear is None or "linear_evidence" not in version.card.capabilities:
+        sentence = f"{version.tag} is not linear in the pixels received, so that none has a weight of its own for each digit."
+        raise ApiError(404, "not_found", f"{sentence} POST /predict?explain=true explains an answer.")
     return _json_of(version, weights=version.linear.weights, biases=version.linear.biases)
 
 
@@ -144,8 +145,9 @@ def samples_document(version: LoadedModel) -> Document:
 @lru_cache(maxsize=2 * len(PICTURES))
 def picture_document(version: LoadedModel, name: str) -> Document:
     """Return the PNG that the training job drew of `version`."""
-    content = (_folder(version) / PICTURES_FOLDER / f"{_known(name, PICTURES)}.png").read_bytes()
-    return Document(content, PNG, {"X-Model-Version": version.card.version})
+    folder = _folder(version) / PICTURES_FOLDER
+    drawn = {name: path for name in PICTURES if (path := folder / f"{name}.png").is_file()}
+    return Document(drawn[_known(name, drawn)].read_bytes(), PNG, {"X-Model-Version": version.card.version})
 
 
 def _chosen_samples(labels: np.ndarray, digits: np.ndarray) -> np.ndarray:

@@ -3,36 +3,61 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.engine import Engine
 from service.inference.admission import expire
 
 
-@dataclass(slots=True)
-class Result:
-    """What the engine answered for N images: digits and their probabilities (N,), all probabilities float32 (N, 10)."""
+class Answers(NamedTuple):
+    """What a model answers for N images: digits and their probabilities (N,), all probabilities float32 (N, 10).
+
+    `novelty` (N,) and `accepted` (N,) are None where they were not asked for, or the model has none.
+    """
 
     digits: NDArray[np.intp]
     confidence: NDArray[np.float32]
     probabilities: NDArray[np.float32]
+    novelty: NDArray[np.float32] | None = None
+    accepted: NDArray[np.bool_] | None = None
+
+    def part(self, rows: slice) -> "Answers":
+        """Return the answers for some of the images."""
+        columns: list[Any] = [None if each is None else each[rows] for each in self]
+        return Answers(*columns)
+
+
+class Model(Protocol):
+    """What computes a batch: up to `max_inline_images` on the event loop, up to `max_images_at_once` in one call."""
+
+    @property
+    def max_inline_images(self) -> int: ...
+    @property
+    def max_images_at_once(self) -> int: ...
+    def answer(self, images: NDArray[np.float32], with_novelty: bool) -> Answers: ...
+
+
+@dataclass(slots=True)
+class Result:
+    """The answers for one request, and how long it waited and was computed."""
+
+    answers: Answers
     queue_seconds: float
     compute_seconds: float
 
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """One request in the queue, or one part of a request that is larger than a batch may be."""
+    """One request in the queue, or one part of a request that is larger than what is computed in one call."""
 
-    engine: Engine
+    model: Model
     images: NDArray[np.float32]
+    with_novelty: bool
     leave_queue: Callable[[int], None]
     is_probe: bool
     result: asyncio.Future[Result]
@@ -46,9 +71,10 @@ def _ignore(num_images: int) -> None:
 class Batcher:
     """Gathers what arrives in one turn of the event loop, or while the engine is busy, into one call of the engine.
 
-    There is no timer: an idle engine starts in the next turn. Each request is computed by the engine that it came
-    with, and a batch is computed by one engine. `observe` gets the number of images in each batch, without those of
-    probes. To be used from one event loop.
+    There is no timer: an idle engine starts in the next turn. Each request is computed by the model that it came with,
+    and a batch is computed by one model. A request that is larger than one call waits for each of its parts in turn, so
+    that others are computed in between. `observe` gets the number of images in each batch, without those of probes. To
+    be used from one event loop.
     """
 
     def __init__(self, max_batch_images: int, observe: Callable[[int], None] = _ignore) -> None:
@@ -61,37 +87,47 @@ class Batcher:
         # One thread, because a LiteRT interpreter is for one thread at a time; started by the first large batch.
         self._thread = ThreadPoolExecutor(1, "engine")
 
-    def submit(
+    async def submit(
         self,
-        engine: Engine,
+        model: Model,
         images: NDArray[np.float32],
         seconds: float,
         leave_queue: Callable[[int], None] = _ignore,
         *,
+        with_novelty: bool = False,
         is_probe: bool = False,
-    ) -> Coroutine[Any, Any, Result]:
-        """Return what `engine` computes for checked `images` (N, 784). Cancelling takes them out of the queue.
+    ) -> Result:
+        """Return what `model` answers for checked `images` (N, 784). Cancelling takes them out of the queue.
 
         `leave_queue` is told how many of them go from the queue into a batch.
 
         Raises:
             DeadlineError: `seconds` have passed; what had not begun by then is not computed.
         """
-        size = self._max_batch_images
-        submit = partial(self._submit_part, engine, seconds, leave_queue, is_probe)
-        if len(images) <= size:
-            return submit(images)
-        return _joined([submit(images[start : start + size]) for start in range(0, len(images), size)])
-
-    async def _submit_part(
-        self, engine: Engine, seconds: float, leave_queue: Callable[[int], None], is_probe: bool, images: NDArray[np.float32]
-    ) -> Result:
         loop = asyncio.get_running_loop()
-        pending = Pending(engine, images, leave_queue, is_probe, loop.create_future(), time.perf_counter())
+        size, deadline, parts = self._size(model), loop.time() + seconds, []
+        for start in range(0, len(images), size):
+            part = Pending(
+                model,
+                images[start : start + size],
+                with_novelty,
+                leave_queue,
+                is_probe,
+                loop.create_future(),
+                time.perf_counter(),
+            )
+            parts.append(await self._answered(part, deadline))
+        return parts[0] if len(parts) == 1 else _joined(parts)
+
+    def _size(self, model: Model) -> int:
+        return min(self._max_batch_images, model.max_images_at_once)
+
+    async def _answered(self, pending: Pending, deadline: float) -> Result:
+        loop = asyncio.get_running_loop()
         self._queue.append(pending)
         if self._worker is None:
             self._worker = loop.create_task(self._work())
-        deadline = loop.call_later(seconds, expire, pending.result)
+        timer = loop.call_at(deadline, expire, pending.result)
         try:
             return await pending.result
         except BaseException:
@@ -99,7 +135,7 @@ class Batcher:
                 self._queue.remove(pending)
             raise
         finally:
-            deadline.cancel()
+            timer.cancel()
 
     async def _work(self) -> None:
         try:
@@ -111,12 +147,12 @@ class Batcher:
             self._worker = None
 
     def _next_batch(self) -> list[Pending]:
-        """Take from the queue, in order, what the engine of the first computes and fits in one batch."""
+        """Take from the queue, in order, what the model of the first computes and fits in one call."""
         batch: list[Pending] = []
-        room = self._max_batch_images
+        room = self._size(self._queue[0].model) if self._queue else 0
         while self._queue and len(self._queue[0].images) <= room:
             first = self._queue[0]
-            if batch and first.engine is not batch[0].engine:
+            if batch and first.model is not batch[0].model:
                 break
             self._queue.popleft()
             first.leave_queue(len(first.images))
@@ -128,8 +164,9 @@ class Batcher:
     async def _compute(self, batch: list[Pending]) -> None:
         started = time.perf_counter()
         try:
-            probabilities = await self._run(batch[0].engine, _stacked(batch))
-            _distribute(probabilities, batch, started)
+            with_novelty = any(each.with_novelty for each in batch)
+            answers = await self._run(batch[0].model, _stacked(batch), with_novelty)
+            _distribute(answers, batch, started)
             self.num_answered += len(batch)
             if observed := sum(len(each.images) for each in batch if not each.is_probe):
                 self._observe(observed)
@@ -138,13 +175,12 @@ class Batcher:
                 if not each.result.done():
                     each.result.set_exception(error)
 
-    async def _run(self, engine: Engine, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        if len(images) <= engine.max_inline_images:
-            return engine.run(images, False).probabilities
+    async def _run(self, model: Model, images: NDArray[np.float32], with_novelty: bool) -> Answers:
+        if len(images) <= model.max_inline_images:
+            return model.answer(images, with_novelty)
         self.is_working = True
         try:
-            run = asyncio.get_running_loop().run_in_executor(self._thread, engine.run, images, False)
-            return (await run).probabilities
+            return await asyncio.get_running_loop().run_in_executor(self._thread, model.answer, images, with_novelty)
         finally:
             self.is_working = False
 
@@ -153,24 +189,23 @@ def _stacked(batch: list[Pending]) -> NDArray[np.float32]:
     return batch[0].images if len(batch) == 1 else np.concatenate([each.images for each in batch])
 
 
-def _distribute(probabilities: NDArray[np.float32], batch: list[Pending], started: float) -> None:
+def _distribute(answers: Answers, batch: list[Pending], started: float) -> None:
     """Give each request its own rows, also where one beside it has left or expired while the engine ran."""
     compute_seconds = time.perf_counter() - started
-    digits, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     stop = 0
     for each in batch:
         rows = slice(stop, stop := stop + len(each.images))
         if not each.result.done():
-            queue_seconds = started - each.arrived
-            each.result.set_result(Result(digits[rows], confidence[rows], probabilities[rows], queue_seconds, compute_seconds))
+            own = answers if len(batch) == 1 else answers.part(rows)
+            each.result.set_result(Result(own, started - each.arrived, compute_seconds))
 
 
-async def _joined(submitted: list[Coroutine[Any, Any, Result]]) -> Result:
-    parts = await asyncio.gather(*submitted)
+def _joined(parts: list[Result]) -> Result:
+    together: list[Any] = [
+        None if column[0] is None else np.concatenate(column) for column in zip(*(part.answers for part in parts), strict=True)
+    ]
     return Result(
-        np.concatenate([part.digits for part in parts]),
-        np.concatenate([part.confidence for part in parts]),
-        np.concatenate([part.probabilities for part in parts]),
-        queue_seconds=max(part.queue_seconds for part in parts),
+        Answers(*together),
+        queue_seconds=sum(part.queue_seconds for part in parts),
         compute_seconds=sum(part.compute_seconds for part in parts),
     )

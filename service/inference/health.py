@@ -44,7 +44,7 @@ class EngineHealth:
     async def _ask(self) -> None:
         model = self._repository.served
         try:
-            await self._batcher.submit(model.engine, model.golden_image, self._timeout_seconds, is_probe=True)
+            await self._batcher.submit(model, model.golden_image, self._timeout_seconds, is_probe=True)
         except Exception as error:  # of whatever kind the runtime has; a DeadlineError where it hangs
             self._told(is_answered=False, error=error)
         else:

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import numpy as np
 from bentoml.exceptions import NotFound
 from numpy.typing import NDArray
 
-from models.card import GOLDEN_FILE, WEIGHTS_FILE, ModelCard
+from models.card import GOLDEN_FILE, NOVELTY_TOLERANCE, WEIGHTS_FILE, ModelCard
 from models.digits import MODEL_NAME, NUM_CLASSES, NUM_PIXELS, check_images
 from models.engine import Device, Engine, NoGpuError, load_engine
+from models.exported import load_deskew
 from service.errors import LoadFailure
-from service.inference.explanation import LinearWeights
+from service.inference.explanation import LinearExplainer
+from service.inference.loaded_model import LoadedModel, images_within_limits
 from service.observability import metrics
 
 logger = logging.getLogger(__name__)
@@ -29,36 +31,25 @@ class ModelLoadError(ValueError):
         self.reason: LoadFailure = reason
 
 
-@dataclass(frozen=True, eq=False)
-class LoadedModel:
-    """A proved version: its card, the engine that computes it, and what gives evidence, where its card says that it can.
-
-    `golden_image` (1, 784) is one that it has answered as published.
-    """
-
-    folder: Path
-    card: ModelCard
-    engine: Engine
-    linear: LinearWeights | None
-    golden_image: NDArray[np.float32]
-
-    @property
-    def tag(self) -> str:
-        return self.card.tag
-
-
 class ModelRepository:
     """Holds the version that is served, and puts the next one in its place once that is proved."""
 
-    def __init__(self, tag: str, device: Device) -> None:
+    def __init__(self, tag: str, device: Device, min_confidence: float | None = None, max_novelty: float | None = None) -> None:
         self._tag = tag
         self._device: Device = device
+        # What the operator says instead of the card.
+        thresholds = {"min_confidence": min_confidence, "max_novelty": max_novelty}
+        self._overrides = {name: value for name, value in thresholds.items() if value is not None}
         self._served: LoadedModel | None = None
         self._failed: object = None
 
     def load(self) -> LoadedModel:
         """Load and prove the version asked for, and serve it from now on. Raises as `load_model`."""
-        return self._serve(load_model(self._tag, self._device))
+        return self._serve(self._loaded(self._tag))
+
+    def _loaded(self, tag: str) -> LoadedModel:
+        model = load_model(tag, self._device)
+        return replace(model, thresholds=model.thresholds and model.thresholds.model_copy(update=self._overrides))
 
     @property
     def served(self) -> LoadedModel:
@@ -68,7 +59,9 @@ class ModelRepository:
     def _serve(self, model: LoadedModel) -> LoadedModel:
         engine, before = model.engine, self._served
         self._served = model
-        metrics.MODEL_INFO.tell(model.card.version, str(model.card.recipe["name"]), engine.runtime, engine.device)
+        card = model.card
+        metrics.MODEL_INFO.tell(card.version, str(card.recipe["name"]), card.architecture, engine.runtime, engine.device)
+        metrics.EXPECTED_ACCEPTANCE.set(card.acceptance.validation.coverage if card.acceptance else 0)
         instead = f" instead of {before.tag}" if before else ""
         logger.info("serving %s%s", model.tag, instead, extra={"runtime": engine.runtime, "device": engine.device})
         return model
@@ -99,7 +92,7 @@ class ModelRepository:
             return
         try:
             # In a thread and on an engine of its own, so that requests notice nothing.
-            self._serve(await asyncio.to_thread(load_model, f"{MODEL_NAME}:{version}", self._device))
+            self._serve(await asyncio.to_thread(self._loaded, f"{MODEL_NAME}:{version}"))
             self._failed = None
         except (ModelLoadError, NoGpuError) as error:
             self._failed = found
@@ -160,19 +153,24 @@ def load_model(tag: str, device: Device) -> LoadedModel:
         NoGpuError: `device` is "gpu", and there is none.
     """
     folder, card = find_version(tag)
-    linear = None
-    if "linear_evidence" in card.capabilities:
-        shapes = {"weights": (NUM_PIXELS, NUM_CLASSES), "biases": (NUM_CLASSES,)}
-        linear = LinearWeights(*_read_arrays(folder / WEIGHTS_FILE, **shapes))
+    linear = _linear_explainer(folder, card)
     try:
         engine = load_engine(folder, device)
     except NoGpuError:
         raise
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("internal", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
-    images, expected = _read_arrays(folder / GOLDEN_FILE, images=(NUM_PIXELS,), probabilities=(NUM_CLASSES,))
-    _prove_golden_digits(card, engine, images, expected)
-    return LoadedModel(folder, card, engine, linear, check_images(images[:1]))
+    images = _proved_golden_images(folder, card, engine)
+    knots = np.array(card.novelty.knots) if card.novelty else None
+    return LoadedModel(folder, card, engine, linear, images[:1], *images_within_limits(engine, images), knots, card.thresholds)
+
+
+def _linear_explainer(folder: Path, card: ModelCard) -> LinearExplainer | None:
+    if not {"linear_evidence", "deskewed_evidence"} & set(card.capabilities):
+        return None
+    weights, biases = _read_arrays(folder / WEIGHTS_FILE, weights=(NUM_PIXELS, NUM_CLASSES), biases=(NUM_CLASSES,))
+    prepare = load_deskew(folder) if "deskewed_evidence" in card.capabilities else None
+    return LinearExplainer(weights, biases, prepare)
 
 
 def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
@@ -182,23 +180,37 @@ def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], .
     except Exception as error:  # NumPy's, zipfile's and zlib's
         raise ModelLoadError("shape", f"{path} does not hold {' and '.join(shapes)}: {error}") from None
     for (name, shape), array in zip(shapes.items(), arrays, strict=True):
-        if array.shape[-len(shape) :] != shape or array.dtype.kind not in "fu":
+        if array.shape[array.ndim - len(shape) :] != shape or array.dtype.kind not in "fu":
             raise ModelLoadError("shape", f"{path} has {name} of shape {array.shape} and type {array.dtype}, not {shape}.")
     return arrays
 
 
-def _prove_golden_digits(card: ModelCard, engine: Engine, images: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
+def _proved_golden_images(folder: Path, card: ModelCard, engine: Engine) -> NDArray[np.float32]:
+    """Return the golden digits (N, 784), which `engine` answers as published, with and without novelty."""
+    names = {"images": (NUM_PIXELS,), "probabilities": (NUM_CLASSES,)}
+    has_novelty = "novelty" in card.capabilities
+    images, expected, *scores = _read_arrays(folder / GOLDEN_FILE, **names, **({"novelty": ()} if has_novelty else {}))
+    images = check_images(images)
     try:
-        answered = engine.run(check_images(images), False).probabilities
+        answered, with_novelty = engine.run(images, False), engine.run(images, has_novelty)
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("shape", f"{card.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
+    for outputs in (answered, with_novelty):
+        _check_golden(card, "probabilities", outputs.probabilities, expected, card.parity_tolerance)
+    if scores:
+        relative = np.asarray(with_novelty.novelty) / scores[0]
+        _check_golden(card, "novelty scores", relative, np.ones_like(scores[0]), NOVELTY_TOLERANCE)
+    return images
+
+
+def _check_golden(card: ModelCard, what: str, answered: NDArray[Any], expected: NDArray[Any], tolerance: float) -> None:
     if answered.shape != expected.shape:
-        sentence = f"{card.tag} answers its golden digits in shape {answered.shape}, not {expected.shape}."
+        sentence = f"{card.tag} answers its golden digits with {what} of shape {answered.shape}, not {expected.shape}."
         raise ModelLoadError("shape", sentence)
     difference = float(np.abs(answered - expected).max())
-    if not difference <= card.parity_tolerance:  # so written, NaN is refused too
+    if not difference <= tolerance:  # so written, NaN is refused too
         raise ModelLoadError(
             "golden",
-            f"{card.tag} answers its golden digits up to {difference:.1e} away from what was published; "
-            f"at most {card.parity_tolerance:.0e} is allowed.",
+            f"{card.tag} answers its golden digits with {what} up to {difference:.1e} away from what was published; "
+            f"at most {tolerance:.0e} is allowed.",
         )

@@ -1,5 +1,6 @@
 """Images in, a `Prediction` out: what every protocol, and BentoML's own API, calls."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,25 +12,33 @@ from numpy.typing import NDArray
 from models.digits import check_images
 from service.errors import ApiError, deadline_exceeded, too_many_images, too_many_requests
 from service.inference.admission import Admission, DeadlineError, QueueFullError
-from service.inference.batcher import Batcher
-from service.inference.model_repository import LoadedModel, ModelRepository
+from service.inference.batcher import Answers, Batcher
+from service.inference.explanation import Explanation, occlude
+from service.inference.loaded_model import LoadedModel
+from service.inference.model_repository import ModelRepository
 from service.observability import metrics
 from service.settings import Settings
 
 Pixels = NDArray[np.float32]
 
+# Of a model that is not linear: each takes up to 144 calls' worth of the engine.
+MAX_OCCLUDED_IMAGES = 64
+
+Explain = Callable[[slice], Explanation]
+"""Explains the answers for some of a prediction's images."""
+
 
 @dataclass(slots=True)
 class Prediction:
-    """The answer for N checked `images` (N, 784): `digits` (N,), `probabilities` float32 (N, 10), and who gave it, how fast."""
+    """The answers for N checked `images` (N, 784), who gave them, how fast, and where it was asked for, what explains them."""
 
     images: Pixels
-    digits: NDArray[np.intp]
-    probabilities: NDArray[np.float32]
+    answers: Answers
     model: LoadedModel
     parse_seconds: float
     queue_seconds: float
     compute_seconds: float
+    explain: Explain | None = None
 
 
 class Predictor:
@@ -41,6 +50,8 @@ class Predictor:
         self._admission = Admission(settings.max_batch_images, settings.max_queued_images)
         self._max_images = settings.max_images
         self._seconds = settings.request_timeout_seconds
+        # One image at a time is occluded, in variants that take half a megabyte.
+        self._occluding = asyncio.Lock()
 
     def will_wait(self) -> bool:
         """Say whether a request would wait for more than the next turn of the event loop."""
@@ -61,7 +72,14 @@ class Predictor:
 
         return await self.predict_decoded(check, len(images))
 
-    async def predict_decoded(self, decode: Callable[[float], Awaitable[Pixels]], expected_images: int = 0) -> Prediction:
+    async def predict_decoded(
+        self,
+        decode: Callable[[float], Awaitable[Pixels]],
+        expected_images: int = 0,
+        *,
+        with_novelty: bool = True,
+        is_explained: bool = False,
+    ) -> Prediction:
         """Answer the checked images (N, 784) that `decode` returns; it is told until when, by `time.perf_counter`.
 
         While a whole batch waits, so do those that expect images, before they are decoded.
@@ -77,17 +95,36 @@ class Predictor:
                     await slot.wait(expected_images, self._seconds)
                 admitted = time.perf_counter()
                 images = await decode(deadline)
-                if len(images) > self._max_images:
-                    raise too_many_images(f"{len(images):,} images", self._max_images)
+                model = self.repository.served
+                self._check_number(images, model, is_explained)
                 slot.resize(len(images))
-                decoded, model = time.perf_counter(), self.repository.served
-                result = await self.batcher.submit(model.engine, images, deadline - decoded, slot.release)
+                decoded = time.perf_counter()
+                result = await self.batcher.submit(model, images, deadline - decoded, slot.release, with_novelty=with_novelty)
+            explain = await self._explain(model, images, result.answers.digits, deadline) if is_explained else None
         except QueueFullError:
             raise too_many_requests("the queue is full") from None
         except (DeadlineError, TimeoutError):
             raise deadline_exceeded(self._seconds) from None
-        metrics.count_predictions(result.digits, result.confidence)
+        answers = result.answers
+        metrics.count_predictions(answers.digits, answers.confidence, answers.novelty, answers.accepted)
         queue_seconds = admitted - started + result.queue_seconds
-        return Prediction(
-            images, result.digits, result.probabilities, model, decoded - admitted, queue_seconds, result.compute_seconds
-        )
+        return Prediction(images, result.answers, model, decoded - admitted, queue_seconds, result.compute_seconds, explain)
+
+    def _check_number(self, images: Pixels, model: LoadedModel, is_explained: bool) -> None:
+        if len(images) > self._max_images:
+            raise too_many_images(f"{len(images):,} images", self._max_images)
+        if is_explained and model.linear is None and len(images) > MAX_OCCLUDED_IMAGES:
+            received = f"{len(images):,} images with explain=true, of which {model.tag} is not linear,"
+            raise too_many_images(received, MAX_OCCLUDED_IMAGES)
+
+    async def _explain(self, model: LoadedModel, images: Pixels, digits: NDArray[np.intp], deadline: float) -> Explain:
+        """Return what explains the answers: at once for a linear model, of others what is computed here by occlusion."""
+        if linear := model.linear:
+            return lambda rows: linear.explain(images[rows], digits[rows])
+
+        async def compute(variants: Pixels) -> NDArray[np.float32]:
+            result = await self.batcher.submit(model, variants, deadline - time.perf_counter())
+            return result.answers.probabilities
+
+        async with asyncio.timeout(deadline - time.perf_counter()), self._occluding:
+            return (await occlude(images, digits, compute)).part

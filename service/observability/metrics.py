@@ -12,7 +12,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 
 from models.digits import NUM_CLASSES
 from service.errors import CLIENT_LEFT, LOAD_FAILURES, REASONS
-from service.observability.series import Counter, Gauge, Histogram, Info, Table
+from service.observability.series import Counter, Gauge, Histogram, Info, Level, Table
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
 STAGES = ("parse", "queue", "compute", "serialise")
@@ -21,6 +21,7 @@ _ROUTES: list[str] = []  # filled by `start`
 _STATUSES = (*map(int, HTTPStatus), CLIENT_LEFT)
 _SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 _IMAGES = tuple(float(2**power) for power in range(11))
+_NOVELTIES = (0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 1.0)
 _CONFIDENCES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 
 TABLE = Table()
@@ -40,8 +41,18 @@ PREDICTIONS = Counter(TABLE, "predictions", "Images answered, by the digit predi
 CONFIDENCE = Histogram(
     TABLE, "prediction_confidence", "Images answered, by the probability of the digit predicted.", _CONFIDENCES
 )
+NOVELTY = Histogram(TABLE, "prediction_novelty", "Images answered, by the share of digits that look more usual.", _NOVELTIES)
+ACCEPTANCE = Counter(
+    TABLE, "acceptance", "Images answered, by whether the model stands by the answer.", accepted=("false", "true")
+)
+EXPECTED_ACCEPTANCE = Level(
+    TABLE, "expected_acceptance", "Share of the validation digits that the version served accepts; 0 where it is not known."
+)
 MODEL_INFO = Info(
-    TABLE, "model_info", "1 for the version that is served, and what computes it.", ("version", "recipe", "runtime", "device")
+    TABLE,
+    "model_info",
+    "1 for the version that is served, and what computes it.",
+    ("version", "recipe", "architecture", "runtime", "device"),
 )
 MODEL_LOAD_FAILURES = Counter(
     TABLE, "model_load_failures", "Versions in the store that could not be served.", reason=LOAD_FAILURES
@@ -65,16 +76,25 @@ def count_stages(seconds: Iterable[float]) -> None:
     STAGE_SECONDS.add_each(seconds)
 
 
-def count_predictions(digits: NDArray[np.intp], confidence: NDArray[np.float32]) -> None:
-    """Count the images of one answer; both arrays have the shape (N,)."""
+def count_predictions(
+    digits: NDArray[np.intp],
+    confidence: NDArray[np.float32],
+    novelty: NDArray[np.float32] | None = None,
+    accepted: NDArray[np.bool_] | None = None,
+) -> None:
+    """Count the images of one answer; all arrays have the shape (N,)."""
     IMAGES.add(amount=len(digits))
     if len(digits) == 1:  # the usual case, in a fifth of the time
         PREDICTIONS.add(int(digits[0]))
         CONFIDENCE.observe(float(confidence[0]))
+    else:
+        PREDICTIONS.add_each(np.bincount(digits, minlength=NUM_CLASSES).tolist())
+        CONFIDENCE.observe_all(confidence)
+    if novelty is None or accepted is None:
         return
-    for digit, count in enumerate(np.bincount(digits).tolist()):
-        PREDICTIONS.add(digit, amount=count)
-    CONFIDENCE.observe_all(confidence)
+    num_accepted = int(np.count_nonzero(accepted))
+    ACCEPTANCE.add_each((len(digits) - num_accepted, num_accepted))
+    NOVELTY.observe_all(novelty) if len(digits) > 1 else NOVELTY.observe(float(novelty[0]))
 
 
 def exposition() -> bytes:

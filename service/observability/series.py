@@ -108,6 +108,13 @@ class Gauge(Family):
         return super().collect(rows[is_live], is_live)
 
 
+class Level(Gauge):
+    """Says what is the same for all workers: the highest value of those that live."""
+
+    def collect(self, rows: Rows, is_live: NDArray[np.bool_]) -> Metric:
+        return Family.collect(self, rows[is_live].max(axis=0, keepdims=True), is_live)
+
+
 class Info(Gauge):
     """Is 1 for the values that its labels have in a live worker: any text, of 500 bytes together."""
 

@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field
 
 from models.digits import hint_about
 from service.errors import ApiError
-from service.inference.explanation import LinearWeights, explain
-from service.inference.predictor import Pixels, Prediction
+from service.inference.batcher import Answers
+from service.inference.explanation import Explanation, Method
+from service.inference.predictor import Explain, Pixels, Prediction
 from service.protocols.accept import preferred
 from service.protocols.media_types import BYTES, JSON, IsWanted, RequestFormat, decode, request_format
 from service.protocols.protocol import Answer
@@ -25,12 +26,16 @@ _EXPLAINED_AT_ONCE = 16
 
 
 class Evidence(BaseModel):
-    """Why an image was given its digit: `bias` and the sum of `pixels` are `logit`."""
+    """Why an image was given its digit. Of a linear model, `bias` and the sum of `pixels` are `logit`."""
 
     digit: int
-    logit: float = Field(description="the score of the digit answered, before softmax")
-    bias: float
-    pixels: list[float] = Field(description="what each of the 784 pixels added to the logit")
+    logit: float | None = Field(default=None, description="method linear: the score of the digit answered, before softmax")
+    bias: float | None = Field(default=None, description="method linear: the part of `logit` that no pixel adds")
+    log_odds: float | None = Field(default=None, description="method occlusion: log(p / (1 - p)) of the digit answered")
+    pixels: list[float] = Field(description="what each of the 784 pixels adds to the logit, or to the log-odds")
+    picture: list[float] | None = Field(
+        default=None, description="the 784 pixels that `pixels` belong to, where the model brings the image into another form"
+    )
 
 
 class PredictionResponse(BaseModel):
@@ -40,6 +45,15 @@ class PredictionResponse(BaseModel):
     digits: list[int] = Field(description="the digit of the highest probability, for each image")
     hint: str | None = Field(default=None, description="what looks mistaken about the images, where something does")
     probabilities: list[list[float]] = Field(description="ten for each image, one a digit, adding up to 1")
+    novelty: list[float] | None = Field(
+        default=None,
+        description="for each image, the share of validation digits that look more usual: 0.5 is ordinary, 0.999 is stranger "
+        "than 999 in 1,000; absent where the version was published without it",
+    )
+    accepted: list[bool] | None = Field(
+        default=None, description="for each image, whether the model stands by its answer; absent where novelty is"
+    )
+    method: Method | None = Field(default=None, description="with ?explain=true, how the evidence was found")
     evidence: list[Evidence] | None = Field(default=None, description="with ?explain=true, for each image")
 
 
@@ -54,8 +68,10 @@ class NativeCall:
 
     def __init__(self, headers: Mapping[bytes, bytes], query: bytes, parameters: Mapping[str, str]) -> None:
         given = headers.get(b"content-type", b""), headers.get(b"accept", b""), query
-        self._content_type, self._format, self._response_type, self._is_explained = _understood(*given)
+        self._content_type, self._format, self._response_type, self.is_explained = _understood(*given)
         self.is_slow = self._format.is_slow
+        # A binary answer has no room for it.
+        self.wants_novelty = self._response_type != BYTES
 
     def decode(self, body: bytes, max_images: int, is_wanted: IsWanted) -> Pixels:
         """Return the images in `body`, (N, 784). Raises an `ApiError`, 400 or 413."""
@@ -63,15 +79,9 @@ class NativeCall:
 
     def encode(self, prediction: Prediction) -> Answer:
         if self._response_type == BYTES:
-            return Answer(BYTES, encode_bytes(prediction.probabilities))
+            return Answer(BYTES, encode_bytes(prediction.answers.probabilities))
         start = encode_prediction(prediction)
-        if not self._is_explained:
-            return Answer(JSON, start)
-        if (linear := prediction.model.linear) is None:
-            raise ApiError(
-                400, "malformed", f"{prediction.model.tag} gives no evidence; send the request without explain=true."
-            )
-        return Answer(JSON, _with_evidence(start, prediction, linear))
+        return Answer(JSON, _with_evidence(start, prediction.explain, len(prediction.images)) if prediction.explain else start)
 
 
 # Most clients send the same again and again; strange ones, of up to 64 KiB, are soon forgotten.
@@ -102,28 +112,38 @@ def _wants_explanation(query: bytes, response_type: str) -> bool:
 
 def encode_prediction(prediction: Prediction) -> bytes:
     """Return `prediction` as the JSON of a `PredictionResponse`, without evidence."""
-    return encode_json(prediction.model.tag, prediction.digits, prediction.probabilities, hint_about(prediction.images))
+    return encode_json(prediction.model.tag, prediction.answers, hint_about(prediction.images))
 
 
-def encode_json(tag: str, digits: NDArray[np.intp], probabilities: NDArray[np.float32], hint: str | None) -> bytes:
-    """Return the JSON of a `PredictionResponse` for digits (N,) and probabilities (N, 10), without evidence."""
-    answer: dict[str, Any] = {"model": tag, "digits": digits, "probabilities": probabilities}
+def encode_json(tag: str, answers: Answers, hint: str | None) -> bytes:
+    """Return the JSON of a `PredictionResponse` for some answers, without evidence."""
+    answer: dict[str, Any] = {"model": tag, "digits": answers.digits, "probabilities": answers.probabilities}
+    if answers.novelty is not None:
+        answer |= {"novelty": answers.novelty, "accepted": answers.accepted}
     if hint:
         answer["hint"] = hint
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _with_evidence(start: bytes, prediction: Prediction, linear: LinearWeights) -> Iterator[bytes]:
+def _with_evidence(start: bytes, explain: Explain, num_images: int) -> Iterator[bytes]:
     """Yield `start` with the evidence for each image appended, in pieces of about 150 KB."""
-    opening = start[:-1] + b',"evidence":['
-    for first in range(0, len(prediction.images), _EXPLAINED_AT_ONCE):
-        rows = slice(first, first + _EXPLAINED_AT_ONCE)
-        each = explain(prediction.images[rows], prediction.digits[rows], linear)
-        columns = zip(each.digits, each.logits, each.biases, each.pixels, strict=True)
-        evidence = [{"digit": digit, "logit": logit, "bias": bias, "pixels": pixels} for digit, logit, bias, pixels in columns]
-        yield opening + orjson.dumps(evidence, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
-        opening = b","
+    for first in range(0, num_images, _EXPLAINED_AT_ONCE):
+        explanation = explain(slice(first, first + _EXPLAINED_AT_ONCE))
+        opening = b"," if first else start[:-1] + b',"method":"%s","evidence":[' % explanation.method.encode()
+        yield opening + orjson.dumps(_evidence(explanation), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
     yield b"]}"
+
+
+def _evidence(explanation: Explanation) -> list[dict[str, Any]]:
+    columns = {
+        "digit": explanation.digits,
+        "logit" if explanation.method == "linear" else "log_odds": explanation.scores,
+        "bias": explanation.biases,
+        "pixels": explanation.pixels,
+        "picture": explanation.pictures,
+    }
+    there = {name: column for name, column in columns.items() if column is not None}
+    return [dict(zip(there, row, strict=True)) for row in zip(*there.values(), strict=True)]
 
 
 def encode_bytes(probabilities: NDArray[np.float32]) -> bytes:

@@ -20,10 +20,13 @@ class Answer:
 class Call(Protocol):
     """One request whose headers are accepted, and whose body is not read yet.
 
-    `is_slow`: decoding may take longer than the event loop should be kept, and runs in a thread.
+    `is_slow`: decoding may take longer than the event loop should be kept, and runs in a thread. `wants_novelty` and
+    `is_explained`: what the answer is to have beside digits and probabilities.
     """
 
     is_slow: bool
+    wants_novelty: bool
+    is_explained: bool
 
     def decode(self, body: bytes, max_images: int, is_wanted: IsWanted) -> Pixels:
         """Return the images in `body`, checked, of shape (N, 784).

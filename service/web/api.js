@@ -19,12 +19,15 @@ async function request(path, options) {
 export const get = async (path) => (await request(path)).json();
 
 /**
+ * @typedef {{digit: number, pixels: number[], picture?: number[], logit?: number, bias?: number, log_odds?: number}} Evidence
  * @param {ArrayLike<number>[]} images  784 pixels each, 0 to 255
- * @returns {Promise<{model: string, digits: number[], probabilities: number[][], hint?: string}>}
+ * @param {"" | "?explain=true"} query  the latter for `method` and `evidence`
+ * @returns {Promise<{model: string, digits: number[], probabilities: number[][], hint?: string, novelty?: number[],
+ *   accepted?: boolean[], method: "linear" | "occlusion", evidence: Evidence[]}>}
  */
-export async function predict(images) {
+export async function predict(images, query = "") {
   const body = JSON.stringify({ images: images.map((image) => Array.from(image)) });
-  return (await request("predict", { method: "POST", headers: { "content-type": "application/json" }, body })).json();
+  return (await request(`predict${query}`, { method: "POST", headers: { "content-type": "application/json" }, body })).json();
 }
 
 /**

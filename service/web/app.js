@@ -1,12 +1,13 @@
 /** Starts the page: which view the address asks for, what is asked of the service, and what happens when that is away. */
 
+import { startAnswer } from "./answer.js";
 import { get, latestOnly, predict, Unreachable, watch } from "./api.js";
 import { startBatch } from "./batch.js";
 import { startDraw } from "./draw.js";
 import { startModel } from "./model.js";
 import { byId } from "./paint.js";
 import { openPerceptron, pause, retryPerceptron, startPerceptron } from "./perceptron.js";
-import { onChange, present, update } from "./present.js";
+import { isLinear, onChange, present, update } from "./present.js";
 import { startTemplates } from "./templates.js";
 import { startWhy } from "./why.js";
 
@@ -31,9 +32,10 @@ function route() {
 /** Ask what the picture shows; of what was drawn meanwhile, the latest is asked next. */
 const ask = latestOnly(async (/** @type {ArrayLike<number>} */ pixels) => {
   try {
-    const { model, digits, probabilities, hint } = await predict([pixels]);
-    if (present.pixels) update({ answer: { model, digit: digits[0], probabilities: probabilities[0], hint } });
-    if (model !== present.weights?.model) await loadWhatIsServed();
+    const { model, digits: [digit], probabilities: [probabilities], hint, novelty, accepted } = await predict([pixels]);
+    if (present.pixels) update({ answer: { model, digit, probabilities, hint, novelty: novelty?.[0], accepted: accepted?.[0] } });
+    // Where that fails, since yet another version is served by now, `watch` sees to it.
+    if (model !== present.samples?.model) await loadWhatIsServed().catch(() => {});
   } catch (error) {
     if (error instanceof Unreachable) showService(true);
     else byId("sure").textContent = /** @type {Error} */ (error).message;
@@ -41,7 +43,8 @@ const ask = latestOnly(async (/** @type {ArrayLike<number>} */ pixels) => {
 });
 
 async function loadWhatIsServed() {
-  const [card, weights, samples] = await Promise.all([get("model"), get("model/weights"), get("samples")]);
+  const card = await get("model");
+  const [weights, samples] = await Promise.all([isLinear(card) ? get("model/weights") : null, get("samples")]);
   loaded = card.version;
   update({ card, weights, samples });
 }
@@ -59,12 +62,12 @@ async function onVersion(/** @type {string | null} */ version) {
     if (version !== loaded) await loadWhatIsServed();
     retryPerceptron();
     if (present.pixels) ask(present.pixels); // the present picture, read by the version that is served now
-  } catch {
-    showService(true);
+  } catch (error) {
+    showService(error instanceof Unreachable);
   }
 }
 
-for (const start of [startDraw, startWhy, startTemplates, startModel, startBatch, startPerceptron]) start();
+for (const start of [startDraw, startAnswer, startWhy, startTemplates, startModel, startBatch, startPerceptron]) start();
 onChange(({ pixels }) => (pixels ? ask(pixels) : pixels === null && update({ answer: null })));
 addEventListener("hashchange", route);
 // A file dropped beside its place would replace the page.

@@ -7,11 +7,16 @@ import { listenForFiles, readPicture } from "./pictures.js";
 
 const IMAGES_A_REQUEST = 256; // well below what a service takes by default
 const SHOWN_AT_ONCE = 120;
-const SURE_FROM = 0.6; // below it, an answer is marked as doubtful
+const SURE_FROM = 0.6; // below it, an answer is marked as doubtful, where the version does not say what it stands by
 
 /** @type {import("./files.js").Row[]} */
 let rows = [];
 let shown = SHOWN_AT_ONCE;
+/** @type {Record<string, (one: import("./files.js").Row, other: import("./files.js").Row) => number>} */
+const ORDERS = {
+  doubt: (one, other) => one.confidence - other.confidence,
+  novelty: (one, other) => (other.novelty ?? 0) - (one.novelty ?? 0),
+};
 let run = 0; // of the drop whose answers are wanted; those of an earlier one are let go
 
 export function startBatch() {
@@ -40,10 +45,16 @@ async function answerFiles(files) {
     if (mine !== run) return;
   }
   show();
-  const unsure = rows.filter((row) => row.confidence < SURE_FROM).length;
-  const doubt = unsure ? `, ${number(unsure)} of them less than ${percent(SURE_FROM, 0)} sure` : "";
-  say([`${number(rows.length)} answered${doubt}.`, ...problems].join(" "));
+  say([`${number(rows.length)} answered${stoodBy()}.`, ...problems].join(" "));
 }
+
+function stoodBy() {
+  const doubtful = rows.filter(isDoubtful).length;
+  if (rows.some((row) => row.accepted !== undefined)) return `, ${number(rows.length - doubtful)} of them accepted`;
+  return doubtful ? `, ${number(doubtful)} of them less than ${percent(SURE_FROM, 0)} sure` : "";
+}
+
+const isDoubtful = (/** @type {import("./files.js").Row} */ { confidence, accepted = confidence >= SURE_FROM }) => !accepted;
 
 /** The images in a file: many of an IDX or .npy file, one of a picture. @param {File} file @returns {Promise<ArrayLike<number>[]>} */
 async function imagesOf(file) {
@@ -56,11 +67,13 @@ async function imagesOf(file) {
 async function answerImages(name, images, mine) {
   for (let from = 0; from < images.length; from += IMAGES_A_REQUEST) {
     const part = images.slice(from, from + IMAGES_A_REQUEST);
-    const { model, digits, probabilities } = await predict(part);
+    const { model, digits, probabilities, ...answers } = await predict(part);
     if (mine !== run) return;
     for (const [place, digit] of digits.entries()) {
       const confidence = probabilities[place][digit];
-      rows.push({ name, index: from + place, pixels: part[place], digit, confidence, probabilities: probabilities[place], model });
+      const [novelty, accepted] = [answers.novelty?.[place], answers.accepted?.[place]];
+      const picture = { name, index: from + place, pixels: part[place] };
+      rows.push({ ...picture, digit, confidence, novelty, accepted, probabilities: probabilities[place], model });
     }
     if (from === 0) show();
     if (images.length > IMAGES_A_REQUEST) say(`${number(rows.length)} answered of ${number(images.length)} …`);
@@ -73,17 +86,21 @@ function say(/** @type {string} */ words) {
 }
 
 function show() {
-  const sorted = byId("order").value === "doubt" ? [...rows].sort((one, other) => one.confidence - other.confidence) : rows;
+  const order = ORDERS[byId("order").value];
+  const sorted = order ? [...rows].sort(order) : rows;
   byId("batch-tools").hidden = !rows.length;
+  byId("order").options.namedItem("by-novelty").disabled = !rows.some((row) => row.novelty !== undefined);
   byId("more").hidden = rows.length <= shown;
   byId("more").textContent = `Show more of ${number(rows.length)}`;
   byId("grid").replaceChildren(...sorted.slice(0, shown).map(card));
 }
 
-function card(/** @type {import("./files.js").Row} */ { name, index, pixels, digit, confidence }) {
+function card(/** @type {import("./files.js").Row} */ row) {
+  const { name, index, pixels, digit, confidence, novelty } = row;
   const canvas = pixelCanvas(`Picture ${index} of ${name}`, "dark");
   paintPixels(canvas, pixels);
-  const look = { class: confidence < SURE_FROM ? "doubtful" : "", title: `${name}, picture ${index}` };
+  const unusual = novelty === undefined ? "" : `, novelty ${percent(novelty)}`;
+  const look = { class: isDoubtful(row) ? "doubtful" : "", title: `${name}, picture ${index}${unusual}` };
   return element("li", look, canvas, element("b", {}, `${digit}`), element("span", {}, percent(confidence, 0)));
 }
 

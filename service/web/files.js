@@ -59,12 +59,16 @@ function cut(values, shape) {
 const text = (content, from, length) => String.fromCharCode(...new Uint8Array(content.slice(from, from + length)));
 
 /** An image of a file and the answer to it.
- * @typedef {{name: string, index: number, pixels: ArrayLike<number>, digit: number, confidence: number, probabilities: number[], model: string}} Row */
+ * @typedef {{name: string, index: number, pixels: ArrayLike<number>, digit: number, confidence: number, probabilities: number[],
+ *   novelty?: number, accepted?: boolean, model: string}} Row */
 
 /** The rows as CSV (RFC 4180). @param {Row[]} rows */
 export function toCsv(rows) {
-  const head = ["file", "image", "digit", "confidence", ...Array.from({ length: 10 }, (_, digit) => `p${digit}`), "model"];
-  const lines = rows.map((row) => [field(row.name), row.index, row.digit, row.confidence, ...row.probabilities, row.model]);
+  const head = ["file", "image", "digit", "confidence", "novelty", "accepted", ...Array.from({ length: 10 }, (_, digit) => `p${digit}`), "model"];
+  const lines = rows.map((row) => {
+    const sure = [row.confidence, row.novelty, row.accepted]; // of a version without them, the latter two are empty
+    return [field(row.name), row.index, row.digit, ...sure, ...row.probabilities, row.model];
+  });
   return [head, ...lines].map((line) => `${line.join(",")}\r\n`).join("");
 }
 

@@ -93,10 +93,14 @@ export function inkOfPicture(rgba, width, height) {
 /** What each pixel adds to the logit of `digit` or takes from it, and their sums. Exact, because the model is linear.
  * @param {Weights} model @param {ArrayLike<number>} pixels  784, 0 to 255 @param {number} digit */
 export function evidence({ weights, biases }, pixels, digit) {
-  const shares = Float64Array.from(pixels, (pixel, place) => (weights[place][digit] * pixel) / MAX_PIXEL);
+  return sums(Float64Array.from(pixels, (pixel, place) => (weights[place][digit] * pixel) / MAX_PIXEL), biases[digit]);
+}
+
+/** What `shares` of a logit add up to. @param {Float64Array} shares @param {number} bias */
+export function sums(shares, bias) {
   const speaking = shares.reduce((sum, share) => sum + Math.max(share, 0), 0);
   const objecting = shares.reduce((sum, share) => sum + Math.min(share, 0), 0);
-  return { shares, speaking, objecting, bias: biases[digit], logit: speaking + objecting + biases[digit] };
+  return { shares, speaking, objecting, bias, logit: speaking + objecting + bias };
 }
 
 /** The size that most values stay below: a scale that a few extremes cannot spoil. @type {(values: number[], share: number) => number} */
@@ -104,6 +108,9 @@ function scaleOf(values, share) {
   const sizes = values.map(Math.abs).sort((one, other) => one - other);
   return sizes[Math.floor(share * (sizes.length - 1))] || 1;
 }
+
+/** A scale for the evidence of one digit alone. @type {(shares: Float64Array) => number} */
+export const scaleOfShares = (shares) => scaleOf([...shares].filter(Boolean), 0.95);
 
 /** One scale for all ten templates. @type {(model: Weights) => number} */
 export const scaleOfWeights = ({ weights }) => scaleOf(weights.flat(), 0.995);

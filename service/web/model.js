@@ -1,9 +1,14 @@
-/** The view of the model card: in words, as a reliability diagram, as a confusion matrix. */
+/** The view of the model card: in words, as charts of reliability and of coverage, as a confusion matrix. */
 
 import { byId, element, number, percent, shape } from "./paint.js";
 import { onChange } from "./present.js";
 
 const OPTIMIZERS = { adam: "Adam", sgd: "plain gradient descent" };
+const ARCHITECTURES = {
+  softmax: "softmax: one layer, from pixels to probabilities",
+  deskew: "deskew: position, slant and size brought to one, then softmax",
+  conv: "conv: a small convolutional network",
+};
 const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short" });
 
 export function startModel() {
@@ -12,7 +17,9 @@ export function startModel() {
     showWords(card);
     showFacts(card);
     showReliability(card.test);
+    showCoverage(card);
     showConfusion(card.test.confusion);
+    showBehaviour(card.behaviour);
     // The version is in the address, so that a picture of another one is not taken from memory.
     byId("curve").src = `model/pictures/learning_curve.png?${card.version}`;
   });
@@ -31,18 +38,37 @@ function showWords(/** @type {any} */ { test, version, forced, bundled_data: bun
 
 function showFacts(/** @type {any} */ { recipe, test, validation, libraries, created, fit_seconds: seconds, ...card }) {
   const optimizer = OPTIMIZERS[/** @type {"adam" | "sgd"} */ (recipe.optimizer)];
-  const facts = {
+  const linear = card.architecture === "conv" ? "" : ": 784 weights and a constant for each digit";
+  byId("facts").replaceChildren(...described({
     Trained: `${date.format(new Date(created))}, in ${seconds.toFixed(1)} s`,
     Recipe: `${recipe.name}: ${optimizer}, learning rate ${recipe.learning_rate} (${recipe.schedule}), batches of ` +
       `${recipe.batch_size}, ${recipe.epochs} epochs, seed ${recipe.seed}`,
-    Size: `${number(card.num_parameters)} numbers: 784 weights and a constant for each digit`,
+    Architecture: ARCHITECTURES[/** @type {"softmax" | "deskew" | "conv"} */ (card.architecture)],
+    Size: `${number(card.num_parameters)} numbers${linear}`,
     Validation: `${percent(validation.accuracy, 2)} of ${number(validation.images)} digits`,
     "Test loss": `${test.loss.toFixed(4)} nats; Brier score ${test.brier_score.toFixed(4)}`,
+    ...(card.calibration && { Calibration: calibrated(card.calibration, test) }),
+    ...(card.thresholds && { Accepts: `answers that are at least ${percent(card.thresholds.min_confidence)} sure, of pictures whose ` +
+      `novelty is at most ${percent(card.thresholds.max_novelty)}` }),
     "Made with": Object.entries(libraries).map((pair) => pair.join(" ")).join(", "),
     Code: `commit ${card.git_commit?.slice(0, 12) ?? "unknown"}`,
-  };
-  const items = Object.entries(facts).flatMap(([name, words]) => [element("dt", {}, name), element("dd", {}, words)]);
-  byId("facts").replaceChildren(...items);
+  }));
+}
+
+/** @param {Record<string, string>} facts  what each of them is, by its name */
+function described(facts) {
+  return Object.entries(facts).flatMap(([name, words]) => [element("dt", {}, name), element("dd", {}, words)]);
+}
+
+function calibrated(/** @type {any} */ { temperature, test_before: before }, /** @type {any} */ after) {
+  return `temperature ${temperature.toFixed(3)}; on test, the calibration error was ${before.calibration_error.toFixed(4)} before and is ` +
+    `${after.calibration_error.toFixed(4)}, the loss was ${before.loss.toFixed(4)} and is ${after.loss.toFixed(4)} nats`;
+}
+
+function showBehaviour(/** @type {Record<string, number>} */ behaviour) {
+  byId("behaviour-figure").hidden = !Object.keys(behaviour).length;
+  const shares = Object.entries(behaviour).map(([name, share]) => [name, percent(share)]);
+  byId("behaviour").replaceChildren(...described(Object.fromEntries(shares)));
 }
 
 const x = (/** @type {number} */ share) => 34 + 270 * share;
@@ -51,21 +77,49 @@ const y = (/** @type {number} */ share) => 262 - 250 * share;
 function showReliability(/** @type {any} */ { reliability, calibration_error: error, images }) {
   const bins = reliability.filter((/** @type {any} */ bin) => bin.images);
   const points = bins.map((/** @type {any} */ bin) => [x(bin.mean_confidence), y(bin.accuracy), 3 + 9 * Math.sqrt(bin.images / images)]);
-  const ticks = [0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
-    shape("line", { class: "rule", x1: x(0), x2: x(1), y1: y(share), y2: y(share) }),
-    shape("text", { x: x(0) - 6, y: y(share) + 3, "text-anchor": "end" }, `${100 * share}`),
-    shape("text", { x: x(share), y: y(0) + 14, "text-anchor": "middle" }, `${100 * share}`),
-  ]);
   byId("reliability").replaceChildren(
-    ...ticks,
+    ...axes(0, "how sure it was, %", "how often it was right, %", y(1) + 14),
     shape("line", { class: "ideal", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
-    shape("polyline", { class: "curve", points: points.map((/** @type {number[]} */ [cx, cy]) => `${cx},${cy}`).join(" ") }),
+    curve(points),
     ...points.map((/** @type {number[]} */ [cx, cy, r]) => shape("circle", { class: "dot", cx, cy, r })),
-    shape("text", { x: x(0.5), y: 294, "text-anchor": "middle" }, "how sure it was, %"),
-    shape("text", { x: x(0) + 6, y: y(1) + 14 }, "how often it was right, %"),
   );
   byId("reliability-words").textContent = "On the dashed line it would be right as often as it is sure. It is off by " +
     `${(100 * error).toFixed(1)} points on average; larger dots stand for more digits.`;
+}
+
+/** The frame of a chart of shares: 0 to 1 to the right, and from `low` to 1 upwards, which is said where there is room.
+ * @type {(low: number, right: string, up: string, room: number) => Element[]} */
+function axes(low, right, up, room) {
+  return [
+    ...[0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
+      shape("line", { class: "rule", x1: x(0), x2: x(1), y1: y(share), y2: y(share) }),
+      shape("text", { x: x(0) - 6, y: y(share) + 3, "text-anchor": "end" }, `${+(100 * (low + share * (1 - low))).toFixed(2)}`),
+      shape("text", { x: x(share), y: y(0) + 14, "text-anchor": "middle" }, `${100 * share}`),
+    ]),
+    shape("text", { x: x(0.5), y: 294, "text-anchor": "middle" }, right),
+    shape("text", { x: x(0) + 6, y: room }, up),
+  ];
+}
+
+const curve = (/** @type {number[][]} */ points) => shape("polyline", { class: "curve", points: points.map(([cx, cy]) => `${cx},${cy}`).join(" ") });
+
+/** @param {any} card */
+function showCoverage({ coverage: rows, acceptance }) {
+  byId("coverage-figure").hidden = !acceptance;
+  if (!acceptance) return;
+  const { coverage, accuracy, accuracy_interval: [from, to] } = acceptance.test;
+  const accuracies = rows.map((/** @type {any} */ row) => row.accuracy);
+  const low = Math.min(0.99, Math.floor(100 * Math.min(...accuracies, from)) / 100);
+  const up = (/** @type {number} */ share) => y((share - low) / (1 - low));
+  byId("coverage").replaceChildren(
+    ...axes(low, "share of the test digits answered, %", "how often it is right in these, %", y(0) - 8),
+    curve(rows.map((/** @type {any} */ row) => [x(row.coverage), up(row.accuracy)])),
+    shape("line", { class: "interval", x1: x(coverage), x2: x(coverage), y1: up(from), y2: up(to) }),
+    shape("circle", { class: "dot", cx: x(coverage), cy: up(accuracy), r: 5 }),
+  );
+  byId("coverage-words").textContent = "The fewer it answers, the surest first, the more often it is right. The dot is where its thresholds " +
+    `are: it accepts ${percent(coverage)} of the test digits and is right in ${percent(accuracy, 2)} of these ` +
+    `(${percent(from, 2)} to ${percent(to, 2)}, with 95 % confidence).`;
 }
 
 function showConfusion(/** @type {number[][]} */ confusion) {

@@ -1,8 +1,14 @@
-/** The view of what the model has learned: ten templates, and what each one makes of the picture that is looked at. */
+/** The view of what the model has learned: ten templates, and what each one makes of the drawing; or why there are none. */
 
 import { evidence, scaleOfEvidence, scaleOfWeights } from "./maths.js";
 import { byId, element, paintShares, percent, pixelCanvas, signed } from "./paint.js";
-import { onChange, present } from "./present.js";
+import { isLinear, onChange, present } from "./present.js";
+
+// What training has drawn of a model without templates, and what to say of it.
+const LEARNED = {
+  filters: "These are the filters of its first layer, each of which is laid over every part of a picture.",
+  weights: "These are its weights for the pixels that it computes from yours.",
+};
 
 export function startTemplates() {
   byId("template-list").append(...Array.from({ length: 10 }, (_, digit) => {
@@ -12,7 +18,23 @@ export function startTemplates() {
     for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => show(null));
     return element("li", {}, button);
   }));
-  onChange(({ weights, answer, pixels }) => (weights || answer || pixels !== undefined) && show(null));
+  onChange(({ weights, answer, pixels, card }) => {
+    if (card) showWhich(card);
+    if (weights || answer || pixels !== undefined) show(null);
+  });
+}
+
+function showWhich(/** @type {any} */ card) {
+  byId("linear").hidden = !isLinear(card);
+  byId("not-linear").hidden = isLinear(card);
+  if (isLinear(card)) return;
+  const drawn = Object.entries(LEARNED).find(([name]) => `pictures/${name}.png` in card.sha256);
+  byId("no-templates").textContent = `This version (${card.recipe.name}) has no templates: it is not linear in the pixels that it is sent, ` +
+    `so that no pixel has a weight of its own for each digit. ${drawn?.[1] ?? ""}`;
+  byId("learned").hidden = !drawn;
+  if (!drawn) return;
+  byId("learned").alt = drawn[1];
+  byId("learned").src = `model/pictures/${drawn[0]}.png?${card.version}`;
 }
 
 /** @param {number | null} pointed  the digit under which the picture is laid */

@@ -1,68 +1,83 @@
-/** The answer to what is drawn: ten bars, what the model sees, and which pixels spoke for a digit and which against. */
+/** Why a digit was answered: what the model sees, and which pixels spoke for the digit and which against. */
 
-import { evidence, scaleOfEvidence } from "./maths.js";
-import { byId, element, paintPixels, paintShares, percent, signed } from "./paint.js";
-import { onChange, present } from "./present.js";
+import { latestOnly, predict } from "./api.js";
+import { evidence, scaleOfEvidence, scaleOfShares, sums } from "./maths.js";
+import { byId, paintPixels, paintShares, signed } from "./paint.js";
+import { isLinear, onChange, present, update } from "./present.js";
 
-const SPEAK_AFTER_MILLISECONDS = 700; // without a change, so that a screen reader is not flooded
+const EXPLAIN_AFTER_MILLISECONDS = 250; // without a change: it costs the service as much as a hundred answers
+/** @type {Record<string, string>} what is said of the evidence, by what the card says that the model can do */
+const METHODS = {
+  linear_evidence: "This is exact, no estimate: the model is linear, so a digit’s score is a constant plus what each pixel adds or " +
+    "takes away, and the picture shows every term.",
+  deskewed_evidence: "This is exact, for the picture made upright: the model brings position, slant and size to one form first. The " +
+    "score is a constant plus what each pixel of that form adds or takes away.",
+  neither: "This is an estimate, by occlusion: the service takes ink away, patch by patch, and shares out among the pixels by how much " +
+    "the log-odds of the digit fall.",
+};
 
-/** @type {{pointed: number | null, chosen: number | null}} the digit whose evidence is asked for; else the one answered */
-const asked = { pointed: null, chosen: null };
 /** @type {ReturnType<typeof setTimeout> | undefined} */
-let speaking;
+let waiting;
 
 export function startWhy() {
-  byId("bars").append(...Array.from({ length: 10 }, (_, digit) => bar(digit)));
   onChange((changed) => {
-    if (changed.pixels === null) asked.chosen = null;
-    if ("pixels" in changed || "answer" in changed || "weights" in changed) show();
+    if ("answer" in changed || "card" in changed) explainSoon();
+    if (["pixels", "answer", "asked", "card", "explanation"].some((name) => name in changed)) show();
   });
 }
 
-/** @param {number} digit */
-function bar(digit) {
-  const track = element("span", { class: "track" }, element("i"));
-  const button = element("button", { type: "button" }, element("b", {}, `${digit}`), track, element("span", { class: "value" }));
-  const point = (/** @type {number | null} */ pointed) => showEvidence(Object.assign(asked, { pointed }));
-  for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => point(digit));
-  for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => point(null));
-  button.addEventListener("click", () => {
-    asked.chosen = asked.chosen === digit ? null : digit;
-    point(digit);
-  });
-  return element("li", {}, button);
+/** Let the service explain what is drawn, once it stays as it is; where the model is linear, the page does it by itself. */
+function explainSoon() {
+  clearTimeout(waiting);
+  if (!present.card || isLinear(present.card) || !present.answer) return;
+  waiting = setTimeout(() => present.pixels && explain(present.pixels), EXPLAIN_AFTER_MILLISECONDS);
 }
+
+const explain = latestOnly(async (/** @type {ArrayLike<number>} */ pixels) => {
+  try {
+    const { model, method, evidence: [found] } = await predict([pixels], "?explain=true");
+    update({ explanation: { model, method, pixels, evidence: found } });
+  } catch (error) {
+    if (pixels === present.pixels) byId("sum").textContent = `No evidence: ${/** @type {Error} */ (error).message}`;
+  }
+});
 
 function show() {
-  const { pixels, answer } = present;
+  const { pixels, card } = present;
+  const found = card && pixels && (isLinear(card) ? ofWeights() : ofService());
+  for (const [digit, item] of [...byId("bars").children].entries()) item.classList.toggle("shown", digit === found?.digit);
   paintPixels(byId("seen"), pixels);
   byId("seen").setAttribute("aria-label", `What the model sees: ${pixels ? "your picture in 28×28 pixels" : "nothing yet"}`);
-  byId("digit").textContent = answer ? `${answer.digit}` : "–";
-  byId("sure").textContent = answer ? `${percent(answer.probabilities[answer.digit])} sure` : pixels ? "Reading …" : "Nothing is drawn yet.";
-  byId("hint").hidden = !answer?.hint;
-  byId("hint").textContent = answer?.hint ?? "";
-  clearTimeout(speaking);
-  speaking = setTimeout(() => (byId("spoken").textContent = `${answer?.digit ?? ""} ${byId("sure").textContent}`), SPEAK_AFTER_MILLISECONDS);
-  for (const [digit, item] of [...byId("bars").children].entries()) {
-    item.classList.toggle("best", answer?.digit === digit);
-    item.style.setProperty("--share", answer?.probabilities[digit] ?? 0);
-    item.querySelector(".value").textContent = answer ? percent(answer.probabilities[digit]) : "–";
-  }
-  showEvidence();
+  byId("upright").parentElement.hidden = !found?.picture;
+  paintPixels(byId("upright"), found?.picture ?? null);
+  paintShares(byId("evidence"), found?.shares ?? new Float64Array(784), found?.scale ?? 1, found && (found.picture ?? pixels));
+  const words = found ? `${found.digit} ${found.words}` : "";
+  byId("evidence").setAttribute("aria-label", `Evidence: ${words || "nothing yet"}`);
+  byId("evidence-digit").textContent = found ? ` ${found.digit}` : "";
+  byId("sum").textContent = words && `${words}.`;
+  if (card) byId("method").textContent = METHODS[Object.keys(METHODS).find((each) => card.capabilities.includes(each)) ?? "neither"];
 }
 
-function showEvidence({ pointed, chosen } = asked) {
-  const { pixels, answer, weights } = present;
-  const digit = pointed ?? chosen ?? answer?.digit ?? null;
-  for (const [place, item] of [...byId("bars").children].entries()) {
-    item.firstChild.setAttribute("aria-pressed", String(chosen === place));
-    item.classList.toggle("shown", place === digit && !!pixels);
-  }
-  const found = pixels && weights && digit !== null ? evidence(weights, pixels, digit) : null;
-  const sum = found ? `${signed(found.speaking)} for, ${signed(found.objecting)} against, ${signed(found.bias)} constant` : "nothing yet";
-  if (found && pixels && weights) paintShares(byId("evidence"), found.shares, scaleOfEvidence(weights, pixels), pixels);
-  else paintShares(byId("evidence"), new Float64Array(784), 1);
-  byId("evidence").setAttribute("aria-label", `Evidence${found ? ` for ${digit}` : ""}: ${sum}`);
-  byId("evidence-digit").textContent = found ? ` ${digit}` : "";
-  byId("sum").textContent = found ? `${digit} scores ${signed(found.logit)}: ${sum}.` : "";
+/** The evidence that the page computes, for any digit. */
+function ofWeights() {
+  const { weights, pixels, asked, answer } = present;
+  const digit = asked ?? answer?.digit;
+  if (!weights || !pixels || digit === undefined) return null;
+  const found = evidence(weights, pixels, digit);
+  return { digit, shares: found.shares, scale: scaleOfEvidence(weights, pixels), words: scored(found), picture: undefined };
+}
+
+/** The evidence that the service has sent for this picture, which is for the digit answered alone. */
+function ofService() {
+  const { explanation, pixels, answer } = present;
+  if (!explanation || explanation.pixels !== pixels || explanation.model !== answer?.model) return null;
+  const { digit, pixels: shares, bias = 0, log_odds: odds = 0, picture } = explanation.evidence;
+  const found = sums(Float64Array.from(shares), bias);
+  const words = explanation.method === "linear" ? scored(found) : `has log-odds of ${signed(odds)}`;
+  return { digit, shares: found.shares, scale: scaleOfShares(found.shares), words, picture };
+}
+
+/** @param {ReturnType<typeof sums>} found */
+function scored({ logit, speaking, objecting, bias }) {
+  return `scores ${signed(logit)}: ${signed(speaking)} for, ${signed(objecting)} against, ${signed(bias)} constant`;
 }

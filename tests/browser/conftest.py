@@ -1,12 +1,16 @@
 """Debian's Chromium over a real service. Every page must end without an error on its console or a request elsewhere."""
 
 import os
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
+from tests.support.cards import KNOWS, KNOWS_NOTHING, add_picture, change_card
 from tests.support.page import DESKTOP, OpenPage
+from tests.support.serving import Server, serving
 
 
 @pytest.fixture(scope="session")
@@ -61,3 +65,24 @@ def open_page(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Ope
 @pytest.fixture
 def page(open_page: OpenPage) -> Page:
     return open_page()
+
+
+@pytest.fixture(scope="session")
+def knowing(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a service whose version says what it accepts, with figures that the tests know."""
+    home = tmp_path_factory.mktemp("knowing")
+    shutil.copytree(published_home / "models", home / "models")
+    change_card(home, KNOWS)
+    with serving(home) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def not_linear(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a service whose version can do nothing beyond probabilities, and has a picture of filters."""
+    home = tmp_path_factory.mktemp("not_linear")
+    shutil.copytree(published_home / "models", home / "models")
+    change_card(home, KNOWS_NOTHING)
+    add_picture(home, "filters.png", next(home.rglob("weights.png")).read_bytes())
+    with serving(home) as running:
+        yield running

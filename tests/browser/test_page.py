@@ -54,9 +54,9 @@ def show(page: Page, view: str, mnist: Mnist) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("view", VIEWS)
 def test_axe_finds_nothing_and_nothing_is_cut_off(
-    open_page: OpenPage, view: str, scheme: str, size: tuple[int, int], mnist: Mnist
+    open_page: OpenPage, knowing: Server, view: str, scheme: str, size: tuple[int, int], mnist: Mnist
 ) -> None:
-    page = open_page(size=size, color_scheme=scheme)
+    page = open_page(url=knowing.url, size=size, color_scheme=scheme)
     show(page, view, mnist)
     if folder := os.environ.get("SCREENSHOTS"):
         page.screenshot(path=Path(folder) / f"{view}-{scheme}-{size[0]}.png", full_page=view != "batch")

@@ -12,6 +12,7 @@ import numpy as np
 
 from models.engine import Engine
 from models.exported import Outputs
+from service.inference.batcher import Answers
 
 # Many mutants hang, and nobody waits for them as long.
 SECONDS = 10 if "MUTANTS_HOME" in os.environ else 30
@@ -20,7 +21,8 @@ SECONDS = 10 if "MUTANTS_HOME" in os.environ else 30
 class Answered(Protocol):
     """What the batcher or the predictor answered."""
 
-    probabilities: np.ndarray
+    @property
+    def answers(self) -> Answers: ...
 
 
 def images(*numbers: int) -> np.ndarray:
@@ -36,8 +38,11 @@ class Recorder:
 
     name: str = "a"
     max_inline_images: int = 10_000
+    max_images_at_once: int = 10_000
     batches: list[list[int]] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
+    thread_names: list[str] = field(default_factory=list)
+    with_novelty: list[bool] = field(default_factory=list)
     running: Future[None] = field(default_factory=Future)
     may_go_on: threading.Event = field(default_factory=threading.Event)
 
@@ -47,6 +52,8 @@ class Recorder:
     def run(self, batch: np.ndarray, with_novelty: bool) -> Outputs:
         self.batches.append(batch[:, 0].astype(int).tolist())
         self.threads.append(threading.get_ident())
+        self.thread_names.append(threading.current_thread().name)
+        self.with_novelty.append(with_novelty)
         if len(batch) > self.max_inline_images:
             if not self.running.done():
                 self.running.set_result(None)
@@ -54,11 +61,15 @@ class Recorder:
         assert -1 not in self.batches[-1], "this image breaks the engine"
         probabilities = np.zeros((len(batch), 10), np.float32)
         probabilities[:, 3] = batch[:, 0]
-        return Outputs(probabilities, None)
+        return Outputs(probabilities, batch[:, 0].copy() if with_novelty else None)
+
+    def answer(self, images: np.ndarray, with_novelty: bool) -> Answers:
+        probabilities, novelty = self.run(images, with_novelty)
+        return Answers(probabilities.argmax(axis=1), probabilities.max(axis=1), probabilities, novelty)
 
 
 def numbers_of(answered: Answered) -> list[int]:
-    return answered.probabilities[:, 3].astype(int).tolist()
+    return answered.answers.probabilities[:, 3].astype(int).tolist()
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page
 
-# The strokes of a seven and of a one, as shares of the paper's side.
+# The strokes of a seven, of a one and of a crossed-out A, as shares of the paper's side.
 SEVEN = [[(0.28, 0.22), (0.5, 0.22), (0.74, 0.22), (0.66, 0.4), (0.56, 0.6), (0.48, 0.84)]]
 ONE = [[(0.52, 0.2), (0.5, 0.5), (0.48, 0.8)]]
+NO_DIGIT = [[(0.2, 0.8), (0.5, 0.15), (0.8, 0.8)], [(0.3, 0.55), (0.7, 0.55)], [(0.1, 0.1), (0.9, 0.9)]]
 
 
 # Drops a PNG of these bytes on the element of this id.
@@ -15,7 +16,7 @@ DROP = """([id, bytes]) => {
   files.items.add(new File([new Uint8Array(bytes)], "digit.png", { type: "image/png" }));
   document.getElementById(id).dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
 }"""
-PHONE, DESKTOP = (360, 740), (1440, 900)
+PHONE, DESKTOP = (320, 700), (1440, 900)
 OpenPage = Callable[..., Page]
 
 

@@ -24,7 +24,7 @@ class Queue:
             if not self.admission.has_room():
                 await slot.wait(len(numbers), seconds)
             slot.resize(len(numbers))
-            return await self.batcher.submit(self.recorder.engine, images(*numbers), seconds, slot.release)
+            return await self.batcher.submit(self.recorder, images(*numbers), seconds, slot.release)
 
     async def submit_a_bad_body(self, expected_images: int) -> None:
         with self.admission.slot() as slot:

@@ -5,8 +5,6 @@ import threading
 
 import numpy as np
 
-from models.engine import Engine
-from models.exported import Outputs
 from service.inference.batcher import Batcher
 from tests.support.engines import SECONDS, Recorder, images, numbers_of, run
 
@@ -17,9 +15,9 @@ def test_requests_of_one_turn_are_one_batch_in_order_of_arrival() -> None:
     async def scenario() -> None:
         batcher = Batcher(100)
         asked = [(1, 2), (3,), (4, 5, 6)]
-        answers = await asyncio.gather(*(batcher.submit(recorder.engine, images(*each), SECONDS) for each in asked))
+        answers = await asyncio.gather(*(batcher.submit(recorder, images(*each), SECONDS) for each in asked))
         assert [numbers_of(answer) for answer in answers] == [list(each) for each in asked]
-        assert [len(answer.digits) for answer in answers] == [2, 1, 3]
+        assert [len(answer.answers.digits) for answer in answers] == [2, 1, 3]
 
     run(scenario)
     assert recorder.batches == [[1, 2, 3, 4, 5, 6]]
@@ -29,7 +27,7 @@ def test_a_lone_request_is_computed_in_the_next_turn() -> None:
     recorder = Recorder()
 
     async def scenario() -> None:
-        request = asyncio.ensure_future(Batcher(100).submit(recorder.engine, images(7), SECONDS))
+        request = asyncio.ensure_future(Batcher(100).submit(recorder, images(7), SECONDS))
         await asyncio.sleep(0)  # it is submitted
         assert recorder.batches == []
         await asyncio.sleep(0)
@@ -44,12 +42,12 @@ def test_what_arrives_while_the_engine_is_busy_is_the_next_batch() -> None:
 
     async def scenario() -> None:
         batcher = Batcher(4)
-        first = asyncio.ensure_future(batcher.submit(recorder.engine, images(1, 2), SECONDS))
+        first = asyncio.ensure_future(batcher.submit(recorder, images(1, 2), SECONDS))
         await asyncio.wrap_future(recorder.running)
         assert batcher.is_working
         later = []
         for number in range(3, 9):
-            later.append(asyncio.ensure_future(batcher.submit(recorder.engine, images(number), SECONDS)))
+            later.append(asyncio.ensure_future(batcher.submit(recorder, images(number), SECONDS)))
             await asyncio.sleep(0.001)
         assert recorder.batches == [[1, 2]]
         recorder.may_go_on.set()
@@ -67,7 +65,7 @@ def test_small_batches_run_on_the_loop_and_large_ones_off_it_on_one_thread() -> 
     async def scenario() -> None:
         batcher = Batcher(100)
         for size in (1, 2, 3, 2, 50):
-            await batcher.submit(recorder.engine, images(*range(size)), SECONDS)
+            await batcher.submit(recorder, images(*range(size)), SECONDS)
 
     run(scenario)
     here = threading.get_ident()
@@ -81,7 +79,7 @@ def test_a_request_that_does_not_fit_any_more_waits_for_the_next_batch() -> None
     async def scenario() -> None:
         batcher = Batcher(4)
         asked = [(1, 2, 3), (4, 5), (6,)]
-        await asyncio.gather(*(batcher.submit(recorder.engine, images(*each), SECONDS) for each in asked))
+        await asyncio.gather(*(batcher.submit(recorder, images(*each), SECONDS) for each in asked))
 
     run(scenario)
     assert recorder.batches == [[1, 2, 3], [4, 5, 6]]
@@ -92,9 +90,9 @@ def test_a_request_larger_than_a_batch_is_split_and_joined_again() -> None:
 
     async def scenario() -> None:
         batcher = Batcher(4)
-        answer = await batcher.submit(recorder.engine, images(*range(10)), SECONDS)
+        answer = await batcher.submit(recorder, images(*range(10)), SECONDS)
         assert numbers_of(answer) == list(range(10))
-        assert len(answer.digits) == 10
+        assert len(answer.answers.digits) == 10
 
     run(scenario)
     assert recorder.batches == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
@@ -104,9 +102,9 @@ def test_a_request_that_is_split_has_the_confidence_of_each_image_and_the_second
     recorder = Recorder()
 
     async def scenario() -> None:
-        answer = await Batcher(4).submit(recorder.engine, images(*range(10)), SECONDS)
-        assert answer.confidence.tolist() == list(range(10))
-        assert answer.digits.tolist() == [0] + [3] * 9
+        answer = await Batcher(4).submit(recorder, images(*range(10)), SECONDS)
+        assert answer.answers.confidence.tolist() == list(range(10))
+        assert answer.answers.digits.tolist() == [0] + [3] * 9
         assert answer.compute_seconds > 0
         assert answer.queue_seconds > 0
 
@@ -114,18 +112,12 @@ def test_a_request_that_is_split_has_the_confidence_of_each_image_and_the_second
 
 
 def test_a_large_batch_runs_on_the_engines_own_thread_and_the_batcher_works_meanwhile() -> None:
-    recorder, names = Recorder(max_inline_images=1), []
-
-    def run_and_note_the_thread(batch: np.ndarray, with_novelty: bool) -> Outputs:
-        names.append(threading.current_thread().name)
-        return recorder.run(batch, with_novelty)
+    recorder = Recorder(max_inline_images=1)
 
     async def scenario() -> None:
         batcher = Batcher(100)
         assert batcher.is_working is False
-        large = asyncio.ensure_future(
-            batcher.submit(Engine("litert", "cpu", run_and_note_the_thread, 1), images(1, 2), SECONDS)
-        )
+        large = asyncio.ensure_future(batcher.submit(recorder, images(1, 2), SECONDS))
         await asyncio.wrap_future(recorder.running)
         assert batcher.is_working is True
         recorder.may_go_on.set()
@@ -133,13 +125,52 @@ def test_a_large_batch_runs_on_the_engines_own_thread_and_the_batcher_works_mean
         assert batcher.is_working is False
 
     run(scenario)
-    assert names == ["engine_0"]
+    assert recorder.thread_names == ["engine_0"]
+
+
+def test_a_request_that_is_computed_in_several_calls_lets_others_in_between() -> None:
+    recorder = Recorder(max_inline_images=1, max_images_at_once=3)
+
+    async def scenario() -> None:
+        batcher, order = Batcher(100), []
+
+        async def ask(*numbers: int) -> None:
+            answer = await batcher.submit(recorder, images(*numbers), SECONDS)
+            assert numbers_of(answer) == list(numbers)
+            order.append(numbers[0])
+
+        large = asyncio.create_task(ask(*range(10, 20)))
+        await asyncio.wrap_future(recorder.running)
+        small = asyncio.create_task(ask(1))
+        await asyncio.sleep(0)
+        recorder.may_go_on.set()
+        await asyncio.gather(large, small)
+        assert order == [1, 10]
+
+    run(scenario)
+    assert recorder.batches[:3] == [[10, 11, 12], [1], [13, 14, 15]]
+
+
+def test_novelty_is_computed_where_one_of_a_batch_asks_for_it() -> None:
+    recorder = Recorder()
+
+    async def scenario() -> None:
+        batcher = Batcher(100)
+        with_it = batcher.submit(recorder, images(1), SECONDS, with_novelty=True)
+        answers = await asyncio.gather(batcher.submit(recorder, images(2), SECONDS), with_it)
+        assert [numbers_of(each) for each in answers] == [[2], [1]]
+        assert answers[1].answers.novelty == np.float32(1)
+        alone = await batcher.submit(recorder, images(3), SECONDS)
+        assert alone.answers.novelty is None
+
+    run(scenario)
+    assert recorder.with_novelty == [True, False]
 
 
 def test_a_request_is_told_how_many_of_its_images_go_into_each_batch() -> None:
     async def scenario() -> None:
         left: list[int] = []
-        await Batcher(4).submit(Recorder().engine, images(*range(10)), SECONDS, left.append)
+        await Batcher(4).submit(Recorder(), images(*range(10)), SECONDS, left.append)
         assert left == [4, 4, 2]
 
     run(scenario)
@@ -151,7 +182,7 @@ def test_a_batch_is_of_one_version_and_each_request_is_answered_by_its_own() -> 
     async def scenario() -> None:
         batcher = Batcher(100)
         asked = [(old, 1), (old, 2), (new, 3), (old, 4)]
-        await asyncio.gather(*(batcher.submit(each.engine, images(number), SECONDS) for each, number in asked))
+        await asyncio.gather(*(batcher.submit(each, images(number), SECONDS) for each, number in asked))
 
     run(scenario)
     assert (old.batches, new.batches) == ([[1, 2], [4]], [[3]])
@@ -163,7 +194,7 @@ def test_the_seconds_of_queue_and_engine_are_told_apart() -> None:
     async def scenario() -> None:
         batcher = Batcher(1)
         asyncio.get_running_loop().call_later(0.05, recorder.may_go_on.set)
-        first, second = await asyncio.gather(*(batcher.submit(recorder.engine, images(n), SECONDS) for n in (1, 2)))
+        first, second = await asyncio.gather(*(batcher.submit(recorder, images(n), SECONDS) for n in (1, 2)))
         assert first.queue_seconds < first.compute_seconds
         assert second.queue_seconds >= first.compute_seconds > second.compute_seconds
 
@@ -185,8 +216,8 @@ def test_a_million_images_in_requests_of_any_size_are_never_mixed_up() -> None:
                 size = min(int(random.choice([1, 1, 2, 16, 300, 1000])), total - next_number)
                 asked = np.arange(next_number, next_number + size)
                 next_number += size
-                computed = await batcher.submit(recorder.engine, images(*asked.tolist()), SECONDS)
-                assert np.array_equal(computed.probabilities[:, 3], asked)
+                computed = await batcher.submit(recorder, images(*asked.tolist()), SECONDS)
+                assert np.array_equal(computed.answers.probabilities[:, 3], asked)
                 if random.random() < 0.1:
                     await asyncio.sleep(random.random() / 1000)
 
@@ -203,9 +234,9 @@ def test_the_sizes_of_batches_are_observed_without_those_of_probes() -> None:
 
     async def scenario() -> None:
         batcher = Batcher(100, observed.append)
-        await batcher.submit(recorder.engine, images(1), SECONDS, is_probe=True)
-        probe = batcher.submit(recorder.engine, images(2), SECONDS, is_probe=True)
-        await asyncio.gather(batcher.submit(recorder.engine, images(3, 4), SECONDS), probe)
+        await batcher.submit(recorder, images(1), SECONDS, is_probe=True)
+        probe = batcher.submit(recorder, images(2), SECONDS, is_probe=True)
+        await asyncio.gather(batcher.submit(recorder, images(3, 4), SECONDS), probe)
         assert batcher.num_answered == 3
 
     run(scenario)

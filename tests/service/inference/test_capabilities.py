@@ -1,25 +1,36 @@
 """What a version can do is what its card says, over real HTTP."""
 
 import json
+import math
 from pathlib import Path
 
 import httpx
+import pytest
 
 from models.card import CARD_FILE
 from models.digits import MODEL_NAME
+from service.protocols.media_types import BYTES
 from tests.support.project import SEVEN
 from tests.support.serving import serving
 
 
-def test_a_version_that_gives_no_evidence_predicts_and_says_so_where_it_is_asked_for(home: Path) -> None:
+def test_a_version_that_is_not_linear_is_explained_by_occlusion_and_has_no_weights(home: Path) -> None:
     versions = home / "models" / MODEL_NAME
     card = versions / (versions / "latest").read_text() / CARD_FILE
     card.write_text(json.dumps(json.loads(card.read_text()) | {"capabilities": []}))
     with serving(home) as server:
         assert server.predict(SEVEN).json()["digits"] == [7]
-        headers = {"content-type": "application/json"}
-        explained = httpx.post(f"{server.url}/predict?explain=true", content=SEVEN, headers=headers)
+        answer = server.predict(SEVEN, query="?explain=true").json()
+        many = server.predict(bytes(65 * 784), BYTES, "?explain=true")
         weights = httpx.get(f"{server.url}/model/weights")
-    assert (explained.status_code, weights.status_code) == (400, 404)
-    assert "gives no evidence; send the request without explain=true." in explained.json()["error"]
+    assert (answer["method"], answer["digits"]) == ("occlusion", [7])
+    (evidence,) = answer["evidence"]
+    assert list(evidence) == ["digit", "log_odds", "pixels"]
+    probability = answer["probabilities"][0][7]
+    assert evidence["log_odds"] == pytest.approx(math.log(probability / (1 - probability)), rel=1e-3)
+    assert max(evidence["pixels"]) > 0
+    assert many.status_code == 413
+    assert "is not linear" in many.json()["error"]
+    assert "send at most 64 images in one request." in many.json()["error"]
+    assert weights.status_code == 404
     assert "is not linear" in weights.json()["error"]

@@ -19,7 +19,9 @@ class Repository(ModelRepository):
 
     def __init__(self, recorder: Recorder) -> None:
         super().__init__(f"{MODEL_NAME}:latest", "cpu")
-        self._served = replace(self.load(), engine=recorder.engine, golden_image=images(5))
+        self._served = replace(
+            self.load(), engine=recorder.engine, max_inline_images=recorder.max_inline_images, golden_image=images(5)
+        )
 
 
 @pytest.fixture
@@ -88,7 +90,7 @@ def test_while_requests_are_answered_no_golden_digit_is_computed(recorder: Recor
 
         async def ask_always() -> None:
             while True:
-                await batcher.submit(recorder.engine, images(1), SECONDS)
+                await batcher.submit(recorder, images(1), SECONDS)
 
         asking = asyncio.create_task(ask_always())
         await until(health.is_ready)  # a request that was answered is proof enough

@@ -19,7 +19,7 @@ SMALL = Settings(max_images=4, max_batch_images=2, max_queued_images=4, request_
 
 def predictor_on(recorder: Recorder, settings: Settings = SMALL) -> Predictor:
     repository = ModelRepository(f"{MODEL_NAME}:latest", "cpu")
-    repository._served = replace(repository.load(), engine=recorder.engine)
+    repository._served = replace(repository.load(), engine=recorder.engine, max_inline_images=recorder.max_inline_images)
     return Predictor(repository, settings)
 
 
@@ -30,7 +30,7 @@ def test_a_prediction_says_what_was_answered_by_which_version_and_how_long_it_to
         predictor = predictor_on(recorder)
         prediction = await predictor.predict(images(1, 2, 3).reshape(-1, 28, 28))
         assert numbers_of(prediction) == [1, 2, 3]
-        assert prediction.digits.tolist() == [3, 3, 3]
+        assert prediction.answers.digits.tolist() == [3, 3, 3]
         assert np.array_equal(prediction.images, images(1, 2, 3))
         assert prediction.model is predictor.repository.served
         assert min(prediction.parse_seconds, prediction.queue_seconds, prediction.compute_seconds) > 0

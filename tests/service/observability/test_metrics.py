@@ -58,6 +58,26 @@ def test_digits_and_confidences_are_counted_as_they_were_answered(server: Server
     assert value(after, "images_total") - value(before, "images_total") == 300
 
 
+def test_novelty_and_acceptance_are_counted_as_they_were_answered_and_not_for_binary_answers(
+    server: Server, mnist: Mnist
+) -> None:
+    def counted() -> list[float]:
+        after = scrape(server)
+        accepted = [value(after, "acceptance_total", accepted=each) for each in ("true", "false")]
+        names = ("prediction_novelty_count", "prediction_novelty_sum", "expected_acceptance")
+        return accepted + [value(after, name) for name in names]
+
+    before = counted()
+    answers = [send(server, mnist.test.images[start:stop]) for start, stop in ((0, 1), (1, 300))]
+    server.predict(mnist.test.images[:50].tobytes(), BYTES, accept=BYTES)
+    novelty = np.concatenate([answer["novelty"] for answer in answers])
+    accepted = np.concatenate([answer["accepted"] for answer in answers])
+    more = np.subtract(counted(), before)
+    assert more[:3].tolist() == [accepted.sum(), 300 - accepted.sum(), 300]
+    assert more[3] == pytest.approx(novelty.sum(), rel=1e-5)
+    assert 0 < counted()[4] < 1
+
+
 @pytest.mark.slow
 def test_two_workers_are_counted_as_one_service(home: Path, mnist: Mnist) -> None:
     with serving(home, WORKERS="2") as server:

@@ -7,7 +7,7 @@ import prometheus_client
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from service.observability.series import Counter, Gauge, Histogram, Info, Table
+from service.observability.series import Counter, Gauge, Histogram, Info, Level, Table
 
 BOUNDS = (0.1, 0.5, 1.0, 2.5)
 VALUES = (0.05, 0.1, 0.3, 0.5, 0.7, 2.5, 2.6, 100.0)
@@ -109,6 +109,16 @@ def test_what_several_workers_tell_alike_is_one_series_and_what_dead_ones_told_i
     dead.tell("gone")
     (sample,) = info.collect(np.array([row, row, others]), np.array([True, True, False])).samples
     assert sample.labels["name"].startswith("é" * 200)
+
+
+def test_a_level_is_that_of_the_workers_that_live_and_is_not_added_up() -> None:
+    table = Table()
+    level = Level(table, "expected", "")
+    table.share()
+    level.set(0.7)
+    assert "digit_classifier_expected 0.7" in text_of(table)
+    (sample,) = level.collect(np.array([[0.7], [0.7], [0.9]]), np.array([True, True, False])).samples
+    assert sample.value == 0.7
 
 
 def test_of_routes_only_what_occurred_is_shown_and_of_other_labels_all() -> None:

@@ -1,0 +1,66 @@
+"""A version that answers: its engine, how fast that is, and when it stands by an answer."""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.card import ModelCard, Thresholds
+from models.engine import Engine
+from models.novelty import accepted, novelty_share
+from service.inference.batcher import Answers
+from service.inference.explanation import LinearExplainer
+
+# A batch of so many seconds is computed on the event loop: the way to another thread and back costs 0.1 ms of CPU time.
+_MAX_INLINE_SECONDS = 0.0005
+# And for so long others wait for a call of the engine: larger requests are computed in several.
+_MAX_SECONDS_AT_ONCE = 0.01
+_TIMED_RUNS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A proved version: its card, the engine that computes it, and what gives evidence, where its card says that it can.
+
+    `golden_image` (1, 784) is one that it has answered as published. `max_inline_images` are computed on the event loop,
+    `max_images_at_once` in one call. `knots` (K, 2) make shares of novelty scores. `thresholds` are the card's, or what the
+    settings say instead.
+    """
+
+    folder: Path
+    card: ModelCard
+    engine: Engine
+    linear: LinearExplainer | None
+    golden_image: NDArray[np.float32]
+    max_inline_images: int
+    max_images_at_once: int
+    knots: NDArray[np.float64] | None
+    thresholds: Thresholds | None
+
+    @property
+    def tag(self) -> str:
+        return self.card.tag
+
+    def answer(self, images: NDArray[np.float32], with_novelty: bool) -> Answers:
+        """Answer checked `images` (N, 784), with novelty where it is asked for and the version has it."""
+        probabilities, scores = self.engine.run(images, with_novelty)
+        digits, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        if scores is None or self.knots is None or self.thresholds is None:
+            return Answers(digits, confidence, probabilities)
+        novelty = novelty_share(scores, self.knots)
+        return Answers(digits, confidence, probabilities, novelty, accepted(confidence, novelty, self.thresholds))
+
+
+def images_within_limits(engine: Engine, images: NDArray[np.float32]) -> tuple[int, int]:
+    """Return how many images `engine` computes quickly enough for the event loop, and for one call: timed on `images`."""
+    seconds_each = min(_seconds_of(engine, images) for _ in range(_TIMED_RUNS)) / len(images)
+    inline, at_once = (max(1, int(seconds / seconds_each)) for seconds in (_MAX_INLINE_SECONDS, _MAX_SECONDS_AT_ONCE))
+    return min(inline, engine.max_inline_images), at_once
+
+
+def _seconds_of(engine: Engine, images: NDArray[np.float32]) -> float:
+    started = time.perf_counter()
+    engine.run(images, True)
+    return time.perf_counter() - started

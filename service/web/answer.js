@@ -1,0 +1,74 @@
+/** The answer to what is drawn: how sure the model is, whether it stands by that, and a bar for each digit. */
+
+import { byId, element, percent } from "./paint.js";
+import { isLinear, onChange, present, update } from "./present.js";
+
+const SPEAK_AFTER_MILLISECONDS = 700; // without a change, so that a screen reader is not flooded
+
+/** @type {number | null} the digit that was chosen; one that is pointed at goes before it */
+let chosen = null;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let speaking;
+
+export function startAnswer() {
+  byId("bars").append(...Array.from({ length: 10 }, (_, digit) => bar(digit)));
+  onChange((changed) => {
+    if (changed.pixels === null) present.asked = chosen = null;
+    if ("pixels" in changed || "answer" in changed || "card" in changed) show();
+  });
+}
+
+/** @param {number} digit */
+function bar(digit) {
+  const track = element("span", { class: "track" }, element("i"));
+  const button = element("button", { type: "button" }, element("b", {}, `${digit}`), track, element("span", { class: "value" }));
+  const point = (/** @type {number | null} */ pointed) => update({ asked: pointed ?? chosen });
+  for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => point(digit));
+  for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => point(null));
+  button.addEventListener("click", () => {
+    chosen = chosen === digit ? null : digit;
+    showChosen();
+    point(digit);
+  });
+  return element("li", {}, button);
+}
+
+function show() {
+  const { pixels, answer, card } = present;
+  const { look, words } = answer ? verdict(answer) : { look: "", words: pixels ? "Reading …" : "Nothing is drawn yet." };
+  byId("answer").dataset.look = look;
+  byId("digit").textContent = answer ? `${answer.digit}` : "–";
+  byId("sure").textContent = words;
+  const novelty = answer?.novelty;
+  byId("novelty").textContent = novelty === undefined ? "" : `Novelty: ${percent(novelty)} of the validation digits look more usual.`;
+  byId("hint").hidden = !answer?.hint;
+  byId("hint").textContent = answer?.hint ?? "";
+  clearTimeout(speaking);
+  const spoken = look === "accepted" ? `${answer?.digit}, ${words}` : words;
+  speaking = setTimeout(() => (byId("spoken").textContent = spoken), SPEAK_AFTER_MILLISECONDS);
+  const likely = answer ? ranked(answer.probabilities).slice(0, look === "doubtful" ? 2 : 1) : [];
+  for (const [digit, item] of [...byId("bars").children].entries()) {
+    item.classList.toggle("best", likely.includes(digit));
+    item.style.setProperty("--share", answer?.probabilities[digit] ?? 0);
+    item.querySelector(".value").textContent = answer ? percent(answer.probabilities[digit]) : "–";
+    item.firstChild.disabled = card && !isLinear(card); // there is evidence for the digit answered alone
+  }
+  showChosen();
+}
+
+function showChosen() {
+  for (const [digit, item] of [...byId("bars").children].entries()) item.firstChild.setAttribute("aria-pressed", String(chosen === digit));
+}
+
+/** How an answer looks, and what is said of it. @param {import("./present.js").Answer} answer */
+function verdict({ digit, probabilities, novelty = 0, accepted = true }) {
+  if (accepted) return { look: "accepted", words: `${percent(probabilities[digit])} sure` };
+  const isNovel = novelty > (present.card?.thresholds?.max_novelty ?? 1);
+  if (isNovel) return { look: "novel", words: `This does not look like a digit; the nearest is ${digit}.` };
+  return { look: "doubtful", words: `Not sure: it could be ${ranked(probabilities).slice(0, 2).join(" or ")}.` };
+}
+
+/** The digits, the most probable first. @param {number[]} probabilities */
+function ranked(probabilities) {
+  return [...probabilities.keys()].sort((one, other) => probabilities[other] - probabilities[one]);
+}

@@ -1,0 +1,104 @@
+"""What the page shows of a version that is not linear: evidence that the service computes, and no templates."""
+
+import json
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, Route, expect
+
+from tests.support.page import PHONE, SEVEN, OpenPage, draw, pixels_shown
+from tests.support.serving import Server
+
+
+def explained(page: Page) -> list[list[int]]:
+    """Return a list that each picture is added to whose evidence the page asks for."""
+    asked = []
+    page.on("request", lambda it: asked.append(json.loads(it.post_data or "")["images"][0]) if "explain" in it.url else None)
+    return asked
+
+
+def picture(page: Page, canvas: str) -> str:
+    return page.locator(f"#{canvas}").evaluate("canvas => canvas.toDataURL()")
+
+
+def test_the_service_explains_what_was_drawn_once_the_pen_rests(open_page: OpenPage, not_linear: Server) -> None:
+    page = open_page(url=not_linear.url)
+    blank, asked = picture(page, "evidence"), explained(page)
+    draw(page, SEVEN)
+    expect(page.locator("#sum")).to_have_text(re.compile(r"^7 has log-odds of \+\d+\.\d\.$"))
+    assert asked[-1] == pixels_shown(page, "seen")
+    assert len(asked) <= 3  # of 30 moves of the mouse
+    body = json.dumps({"images": asked[-1:]}).encode()
+    (evidence,) = not_linear.predict(body, query="?explain=true").json()["evidence"]
+    expect(page.locator("#sum")).to_contain_text(f"{evidence['log_odds']:+.1f}")
+    assert picture(page, "evidence") != blank
+    expect(page.locator("#method")).to_contain_text("This is an estimate, by occlusion")
+    expect(page.locator("#upright")).to_be_hidden()
+
+
+def test_evidence_is_for_the_digit_answered_alone_and_goes_with_the_drawing(open_page: OpenPage, not_linear: Server) -> None:
+    page = open_page(url=not_linear.url)
+    blank = picture(page, "evidence")
+    draw(page, SEVEN)
+    expect(page.locator("#evidence-digit")).to_have_text(" 7")
+    assert all(page.locator("#bars button").evaluate_all("them => them.map((it) => it.disabled)"))
+    expect(page.locator("#bars .shown b")).to_have_text("7")
+    page.get_by_role("button", name="Clear").click()
+    assert picture(page, "evidence") == blank
+    expect(page.locator("#sum")).to_be_empty()
+
+
+def test_a_linear_version_is_not_asked_for_evidence(page: Page) -> None:
+    asked = explained(page)
+    draw(page, SEVEN)
+    expect(page.locator("#sum")).to_contain_text("7 scores")
+    page.wait_for_timeout(600)
+    assert asked == []
+
+
+def test_evidence_in_a_picture_made_upright_is_shown_with_that_picture(open_page: OpenPage, not_linear: Server) -> None:
+    def made_upright(route: Route) -> None:
+        evidence = {"digit": 7, "logit": 9.0, "bias": -1.0, "pixels": [2.0] * 6 + [-2.0] + [0.0] * 777, "picture": [200] * 784}
+        answer = json.loads(route.fetch().text())
+        route.fulfill(json=answer | {"method": "linear", "evidence": [evidence]})
+
+    page = open_page(url=not_linear.url)
+    page.route("**/predict?explain=true", made_upright)
+    draw(page, SEVEN)
+    expect(page.locator("#sum")).to_have_text("7 scores +9.0: +12.0 for, −2.0 against, −1.0 constant.")
+    expect(page.locator("#upright")).to_be_visible()
+    assert pixels_shown(page, "upright") == [200] * 784
+    assert max(pixels_shown(page, "seen")) == 255
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#upright")).to_be_hidden()
+
+
+def test_what_the_service_says_against_explaining_is_shown(open_page: OpenPage, not_linear: Server) -> None:
+    page = open_page(url=not_linear.url, expected="429")
+    overloaded = {"status": 429, "json": {"error": "Overloaded: the queue is full; retry after 1 s."}}
+    page.route("**/predict?explain=true", lambda route: route.fulfill(**overloaded))
+    draw(page, SEVEN)
+    expect(page.locator("#sum")).to_have_text("No evidence: Overloaded: the queue is full; retry after 1 s.")
+
+
+def test_in_place_of_templates_stand_a_sentence_and_the_filters(open_page: OpenPage, not_linear: Server) -> None:
+    page = open_page("#templates", url=not_linear.url)
+    expect(page.locator("#no-templates")).to_contain_text("has no templates: it is not linear in the pixels that it is sent")
+    expect(page.locator("#no-templates")).to_contain_text("the filters of its first layer")
+    expect(page.locator("#template-list")).to_be_hidden()
+    learned = page.locator("#learned")
+    assert "model/pictures/filters.png" in (learned.get_attribute("src") or "")
+    assert learned.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 500
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("view", ["#draw", "#templates", "#model"])
+def test_axe_finds_nothing(open_page: OpenPage, not_linear: Server, view: str, scheme: str) -> None:
+    page = open_page(url=not_linear.url, size=PHONE, color_scheme=scheme)
+    draw(page, SEVEN)
+    expect(page.locator("#sum")).not_to_be_empty()
+    page.evaluate("view => { location.hash = view; }", view)
+    report = Axe().run(page)
+    assert report.violations_count == 0, report.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE[0]
