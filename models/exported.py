@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card import LITERT_FILE, LITERT_WITH_NOVELTY_FILE, SAVED_MODEL_FOLDER
+from models.card import DESKEW_FILE, LITERT_FILE, LITERT_WITH_NOVELTY_FILE, SAVED_MODEL_FOLDER
 
 Pixels = NDArray[np.float32]
 
@@ -58,24 +58,25 @@ def load_litert(folder: Path) -> Graph:
     with_both = _interpreted(path) if path.exists() else probabilities_alone
 
     def run(images: Pixels, with_novelty: bool) -> Outputs:
-        return (with_both if with_novelty else probabilities_alone)(images)
+        probabilities, *novelty = (with_both if with_novelty else probabilities_alone)(images)
+        return Outputs(probabilities, novelty[0] if novelty else None)
 
     return run
 
 
-def _interpreted(path: Path) -> Callable[[Pixels], Outputs]:
+def _interpreted(path: Path) -> Callable[[Pixels], list[NDArray[np.float32]]]:
     from ai_edge_litert.interpreter import Interpreter
 
     with native_chatter_held_back():
         interpreter = Interpreter(model_content=path.read_bytes(), num_threads=1)
         interpreter.allocate_tensors()
     (pixels,) = (each["index"] for each in interpreter.get_input_details())
-    # The converter orders the outputs as it likes; the probabilities are those of shape (N, 10).
+    # The converter orders the outputs as it likes; the probabilities are those of shape (N, 10), the scores (N,).
     outputs = sorted(interpreter.get_output_details(), key=lambda output: -len(output["shape"]))
-    probabilities, novelty = (*(each["index"] for each in outputs), None)[:2]
+    indices = [output["index"] for output in outputs]
     allocated = 1
 
-    def run(images: Pixels) -> Outputs:
+    def run(images: Pixels) -> list[NDArray[np.float32]]:
         nonlocal allocated
         if len(images) != allocated:
             interpreter.resize_tensor_input(pixels, images.shape)
@@ -83,9 +84,15 @@ def _interpreted(path: Path) -> Callable[[Pixels], Outputs]:
             allocated = len(images)
         interpreter.set_tensor(pixels, images)
         interpreter.invoke()
-        return Outputs(interpreter.get_tensor(probabilities), None if novelty is None else interpreter.get_tensor(novelty))
+        return [interpreter.get_tensor(index) for index in indices]
 
     return run
+
+
+def load_deskew(folder: Path) -> Callable[[Pixels], Pixels]:
+    """Load what deskews pixels, float32 (N, 784) in and out, in `folder`. The function may be used by one thread at a time."""
+    deskew = _interpreted(folder / DESKEW_FILE)
+    return lambda images: deskew(images)[0]
 
 
 def load_saved_model(folder: Path) -> Graph:

@@ -22,7 +22,7 @@ class Answers:
 
     confidence: NDArray[np.float32]
     correct: NDArray[np.bool_]
-    novelty: NDArray[np.float64]
+    novelty: NDArray[np.floating]
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ def answering(folder: Path) -> Callable[[NDArray[np.uint8]], Answers]:
     return answer
 
 
-def _beyond(doubt: NDArray[np.float64], share: NDArray[np.float64], thresholds: Thresholds) -> NDArray[np.float64]:
+def _beyond(doubt: NDArray[np.float64], share: NDArray[np.floating], thresholds: Thresholds) -> NDArray[np.float64]:
     """Return how far an answer is beyond the threshold that it is the furthest beyond: up to 1, it is accepted."""
     with np.errstate(divide="ignore"):
         return np.maximum(doubt / (1 - thresholds.min_confidence), (1 - thresholds.max_novelty) / (1 - share))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from models.card import GOLDEN_FILE, NOVELTY_TOLERANCE, WEIGHTS_FILE, ModelCard
 from models.digits import MODEL_NAME, NUM_CLASSES, NUM_PIXELS, check_images
 from models.engine import Device, Engine, NoGpuError, load_engine
+from models.exported import load_deskew
 from service.errors import LoadFailure
 from service.inference.explanation import LinearExplainer
 from service.inference.loaded_model import LoadedModel, images_within_limits
@@ -168,7 +169,8 @@ def _linear_explainer(folder: Path, card: ModelCard) -> LinearExplainer | None:
     if not {"linear_evidence", "deskewed_evidence"} & set(card.capabilities):
         return None
     weights, biases = _read_arrays(folder / WEIGHTS_FILE, weights=(NUM_PIXELS, NUM_CLASSES), biases=(NUM_CLASSES,))
-    return LinearExplainer(weights, biases)
+    prepare = load_deskew(folder) if "deskewed_evidence" in card.capabilities else None
+    return LinearExplainer(weights, biases, prepare)
 
 
 def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
