@@ -53,6 +53,7 @@ def _schemas() -> dict[str, Any]:
 _NO_KEY = {401: "No key or one that is not known, where keys are set."}
 _GONE = _NO_KEY | {404: "The version that is served is no longer in the store."}
 _NO_SUCH = _NO_KEY | {404: "There is none of that name, or the version that is served is no longer in the store."}
+_NOT_LINEAR = _NO_KEY | {404: "The version that is served is not linear in the pixels received."}
 _MALFORMED = _NO_KEY | {400: "The query is not what it should be; the sentence says what is wrong."}
 _ENGINE_SILENT = {503: "The engine does not answer; restart this worker."}
 _DRAINING = {503: "This worker is stopping, or its engine does not answer."}
@@ -73,7 +74,7 @@ def _page_paths() -> dict[str, Any]:
         "/": _get("The page: draw a digit and see why.", "text/html"),
         FILES: _get("A file of the page.", *sorted(map(file_type, file_names())), parameters=file, refusals=_NO_SUCH),
         "/samples": _get("Twenty digits to try: images, labels, and the digits answered.", JSON, refusals=_GONE),
-        "/model/weights": _get("784×10 weights, for pixels scaled to 0-1, and 10 biases.", JSON),
+        "/model/weights": _get("784×10 weights, for pixels scaled to 0-1, and 10 biases.", JSON, refusals=_NOT_LINEAR),
         PICTURE: _get("A picture of the version that is served.", PNG, parameters=picture, refusals=_NO_SUCH),
         "/perceptron": _get(
             "A perceptron's training on the unit square's corners, by epoch.", JSON, parameters=in_query, refusals=_MALFORMED

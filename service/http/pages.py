@@ -24,7 +24,7 @@ from service.inference.model_repository import LoadedModel, ModelRepository
 from service.protocols.accept import preferred
 from service.protocols.media_types import BYTES, JSON, PNG
 
-PICTURES = ("weights", "filters", "confusion", "reliability", "coverage", "learning_curve")
+PICTURES = ("weights", "confusion", "reliability", "coverage", "learning_curve")
 NUM_SAMPLES = 20
 
 _WEB = Path(__file__).parent.parent / "web"

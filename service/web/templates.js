@@ -4,10 +4,10 @@ import { evidence, scaleOfEvidence, scaleOfWeights } from "./maths.js";
 import { byId, element, paintShares, percent, pixelCanvas, signed } from "./paint.js";
 import { isLinear, onChange, present } from "./present.js";
 
-// What training has drawn of a model without templates, and what to say of it.
-const LEARNED = {
-  filters: "These are the filters of its first layer, each of which is laid over every part of a picture.",
-  weights: "These are its weights for the pixels that it computes from yours.",
+/** @type {Record<string, string>} what training draws, in place of templates, of architectures that have none */
+const DRAWN = {
+  deskew: "It makes a picture upright first; these are its weights for that.",
+  conv: "These are the filters of its first layer, each of which is laid over every part of a picture.",
 };
 
 export function startTemplates() {
@@ -28,13 +28,9 @@ function showWhich(/** @type {any} */ card) {
   byId("linear").hidden = !isLinear(card);
   byId("not-linear").hidden = isLinear(card);
   if (isLinear(card)) return;
-  const drawn = Object.entries(LEARNED).find(([name]) => `pictures/${name}.png` in card.sha256);
   byId("no-templates").textContent = `This version (${card.recipe.name}) has no templates: it is not linear in the pixels that it is sent, ` +
-    `so that no pixel has a weight of its own for each digit. ${drawn?.[1] ?? ""}`;
-  byId("learned").hidden = !drawn;
-  if (!drawn) return;
-  byId("learned").alt = drawn[1];
-  byId("learned").src = `model/pictures/${drawn[0]}.png?${card.version}`;
+    `so that no pixel has a weight of its own for each digit. ${DRAWN[card.architecture] ?? ""}`;
+  byId("learned").src = `model/pictures/weights.png?${card.version}`;
 }
 
 /** @param {number | null} pointed  the digit under which the picture is laid */

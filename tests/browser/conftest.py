@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 
-from tests.support.cards import KNOWS, KNOWS_NOTHING, add_picture, change_card
+from tests.support.cards import KNOWS, KNOWS_NOTHING, change_card
 from tests.support.page import DESKTOP, OpenPage
 from tests.support.serving import Server, serving
 
@@ -79,10 +79,9 @@ def knowing(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture(scope="session")
 def not_linear(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Return a service whose version can do nothing beyond probabilities, and has a picture of filters."""
+    """Return a service whose version can do nothing beyond probabilities."""
     home = tmp_path_factory.mktemp("not_linear")
     shutil.copytree(published_home / "models", home / "models")
     change_card(home, KNOWS_NOTHING)
-    add_picture(home, "filters.png", next(home.rglob("weights.png")).read_bytes())
     with serving(home) as running:
         yield running

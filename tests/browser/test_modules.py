@@ -220,6 +220,6 @@ def test_csv_quotes_what_must_be_quoted_and_defuses_formulas(page: Page) -> None
     table = call(page, "files", "toCsv", [row | {"name": 'a "b", c.png'}, row | {"name": "=SUM(A1).png"}])
     assert isinstance(table, str)
     head, first, second, _ = table.split("\r\n")
-    assert head == "file,image,digit,confidence,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,model"
-    assert first.startswith('"a ""b"", c.png",0,7,0.5,0.05')
+    assert head == "file,image,digit,confidence,novelty,accepted,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,model"
+    assert first.startswith('"a ""b"", c.png",0,7,0.5,,,0.05')
     assert second.startswith("'=SUM(A1).png,0,7")

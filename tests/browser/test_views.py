@@ -147,7 +147,7 @@ def test_npy_and_gzip_are_read(open_page: OpenPage, mnist: Mnist, form: str) -> 
 def test_files_may_be_dropped(open_page: OpenPage, mnist: Mnist) -> None:
     page = open_page("#batch")
     page.evaluate(DROP, ["drop", list(files_of(mnist.test.images[:1])[0]["buffer"])])
-    expect(page.locator("#progress")).to_have_text("1 answered.")
+    expect(page.locator("#progress")).to_have_text("1 answered, 1 of them accepted.")
     assert [digit for digit, _ in grid(page)] == [7]
 
 

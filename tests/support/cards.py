@@ -3,9 +3,8 @@
 import json
 from pathlib import Path
 
-from models.card import CARD_FILE, PICTURES_FOLDER
+from models.card import CARD_FILE
 from models.digits import MODEL_NAME
-from tests.support.store import reseal
 
 MAX_NOVELTY = 0.97
 
@@ -30,19 +29,8 @@ KNOWS: dict[str, object] = {
 KNOWS_NOTHING = dict.fromkeys(KNOWS) | {"coverage": [], "behaviour": {}, "capabilities": []}
 
 
-def latest_folder(home: Path) -> Path:
-    versions = home / "models" / MODEL_NAME
-    return versions / (versions / "latest").read_text()
-
-
 def change_card(home: Path, changes: dict[str, object]) -> None:
     """Let the card of the version that is the latest in `home` say something else."""
-    card = latest_folder(home) / CARD_FILE
+    versions = home / "models" / MODEL_NAME
+    card = versions / (versions / "latest").read_text() / CARD_FILE
     card.write_text(json.dumps(json.loads(card.read_text()) | changes))
-
-
-def add_picture(home: Path, name: str, content: bytes) -> None:
-    """Give that version a picture more, and its card the checksum."""
-    folder = latest_folder(home)
-    (folder / PICTURES_FOLDER / name).write_bytes(content)
-    reseal(folder)
