@@ -3,12 +3,15 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests.support.page import PHONE, SEVEN, OpenPage, draw, pixels_shown
 from tests.support.serving import Server
+
+SLANTED_ONE = [[(0.75, 0.15), (0.5, 0.5), (0.25, 0.85)]]
 
 
 def explained(page: Page) -> list[list[int]]:
@@ -57,21 +60,30 @@ def test_a_linear_version_is_not_asked_for_evidence(page: Page) -> None:
     assert asked == []
 
 
-def test_evidence_in_a_picture_made_upright_is_shown_with_that_picture(open_page: OpenPage, not_linear: Server) -> None:
-    def made_upright(route: Route) -> None:
-        evidence = {"digit": 7, "logit": 9.0, "bias": -1.0, "pixels": [2.0] * 6 + [-2.0] + [0.0] * 777, "picture": [200] * 784}
-        answer = json.loads(route.fetch().text())
-        route.fulfill(json=answer | {"method": "linear", "evidence": [evidence]})
-
-    page = open_page(url=not_linear.url)
-    page.route("**/predict?explain=true", made_upright)
-    draw(page, SEVEN)
-    expect(page.locator("#sum")).to_have_text("7 scores +9.0: +12.0 for, −2.0 against, −1.0 constant.")
-    expect(page.locator("#upright")).to_be_visible()
-    assert pixels_shown(page, "upright") == [200] * 784
-    assert max(pixels_shown(page, "seen")) == 255
+def test_evidence_in_a_picture_made_upright_is_shown_with_that_picture(open_page: OpenPage, deskewed: Server) -> None:
+    page = open_page(url=deskewed.url)
+    draw(page, SLANTED_ONE)
+    expect(page.locator("#sum")).to_contain_text("1 scores")
+    sent = pixels_shown(page, "seen")
+    (evidence,) = deskewed.predict(json.dumps({"images": [sent]}).encode(), query="?explain=true").json()["evidence"]
+    np.testing.assert_allclose(pixels_shown(page, "upright"), evidence["picture"], atol=0.51)
+    assert slant(evidence["picture"]) < 0.1 < slant(sent)
+    total, *terms = (float(number) for number in re.findall(r"[+-]\d+\.\d", page.inner_text("#sum").replace("−", "-")))
+    assert total == pytest.approx(evidence["logit"], abs=0.051)
+    assert total == pytest.approx(sum(terms), abs=0.21)
+    expect(page.locator("#method")).to_contain_text("This is exact, for the picture made upright")
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#upright")).to_be_hidden()
+    page.evaluate("location.hash = '#templates'")
+    expect(page.locator("#no-templates")).to_contain_text("(deskew) has no templates")
+
+
+def slant(image: list[float]) -> float:
+    """Return how far the ink (784) goes aside for each row further down."""
+    ink = np.reshape(image, (28, 28))
+    rows, columns = np.indices(ink.shape)
+    rows, columns = (each - np.average(each, weights=ink) for each in (rows, columns))
+    return abs(float((ink * rows * columns).sum() / (ink * rows**2).sum()))
 
 
 def test_what_the_service_says_against_explaining_is_shown(open_page: OpenPage, not_linear: Server) -> None:
