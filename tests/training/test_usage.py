@@ -95,10 +95,7 @@ def test_the_command_train_may_be_left_out(run_here: RunHere):
         (("--learning-rate", "0"), "learning_rate is 0.0; a number above 0 is expected."),
         (("--learning-rate", "fast"), "Invalid value for '--learning-rate': 'fast' is not a valid float."),
         (("--batch-size", "0"), "batch_size is 0; at least 1 is expected."),
-        (
-            ("--recipe", "resnet"),
-            "Invalid value for '--recipe': 'resnet' is not one of 'baseline', 'sgd', 'tutorial', 'deskew', 'conv'.",
-        ),
+        (("--recipe", "resnet"), f"Invalid value for '--recipe': 'resnet' is not one of {', '.join(map(repr, RECIPES))}."),
         (("--steps", "7"), "--steps is 7, but baseline learns in epochs: use --epochs."),
         (("--recipe", "tutorial", "--epochs", "7"), "--epochs is 7, but tutorial learns in steps: use --steps."),
         (("--recipe", "tutorial", "--steps", "0"), "steps is 0; at least 1 is expected."),

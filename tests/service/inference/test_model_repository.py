@@ -203,10 +203,10 @@ FLAWS = {
         "shape",
         f"{{tag}} does not answer images of 784 pixels: images is empty; {EXPECTED}, and at least one image.",
     ),
-    of_too_many_golden_digits: ("shape", "{tag} answers its golden digits in shape (65, 10), not (64, 10)."),
+    of_too_many_golden_digits: ("shape", "{tag} answers its golden digits with probabilities of shape (65, 10), not (64, 10)."),
     of_another_mind: (
         "golden",
-        "{tag} answers its golden digits up to 2.0e+00 away from what was published; at most 3e-06 is allowed.",
+        "{tag} answers its golden digits with probabilities up to 2.0e+00 away from what was published; at most 3e-06 is allowed.",
     ),
 }
 
