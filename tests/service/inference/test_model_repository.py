@@ -58,14 +58,14 @@ def with_one_probability(folder: Path, change: float) -> None:
 def test_a_version_that_answers_its_golden_digits_otherwise_is_refused(published_store: Path) -> None:
     folder, _ = find_version(LATEST)
     with_one_probability(folder, 2e-5)
-    with pytest.raises(ModelLoadError, match=r"golden digits up to [12]\.\de-05 away .* at most 3e-06"):
+    with pytest.raises(ModelLoadError, match=r"golden digits with probabilities up to [12]\.\de-05 away .* at most 3e-06"):
         ModelRepository(LATEST, "cpu").load()
 
 
 def test_a_version_with_nan_among_its_published_probabilities_is_refused(published_store: Path) -> None:
     folder, _ = find_version(LATEST)
     with_one_probability(folder, np.nan)
-    with pytest.raises(ModelLoadError, match="golden digits up to nan away") as error:
+    with pytest.raises(ModelLoadError, match="golden digits with probabilities up to nan away") as error:
         ModelRepository(LATEST, "cpu").load()
     assert error.value.reason == "golden"
 
@@ -80,7 +80,7 @@ def test_a_version_whose_engine_answers_nan_is_refused(published_store: Path, mo
         return replace(engine, run=run)
 
     monkeypatch.setattr("service.inference.model_repository.load_engine", load_broken_engine)
-    with pytest.raises(ModelLoadError, match="golden digits up to nan away"):
+    with pytest.raises(ModelLoadError, match="golden digits with probabilities up to nan away"):
         ModelRepository(LATEST, "cpu").load()
 
 
@@ -89,9 +89,8 @@ def test_golden_digits_that_are_a_pickle_are_not_loaded(published_store: Path) -
     with_golden(folder, images=np.array([{}], object))
     with pytest.raises(ModelLoadError, match=GOLDEN_FILE) as error:
         ModelRepository(LATEST, "cpu").load()
-    assert str(error.value) == (
-        f"{folder / GOLDEN_FILE} does not hold images and probabilities: Object arrays cannot be loaded when allow_pickle=False"
-    )
+    sentence = "does not hold images and probabilities and novelty: Object arrays cannot be loaded when allow_pickle=False"
+    assert str(error.value) == f"{folder / GOLDEN_FILE} {sentence}"
 
 
 def test_a_half_written_version_is_refused(published_store: Path) -> None:
@@ -164,6 +163,14 @@ def of_too_many_golden_digits(folder: Path) -> None:
     with_golden(folder, images=np.zeros((65, 784)))
 
 
+def of_other_novelty(folder: Path) -> None:
+    with_golden(folder, novelty=np.full(64, 1e9, np.float32))
+
+
+def of_fewer_novelty_scores(folder: Path) -> None:
+    with_golden(folder, novelty=np.ones(63, np.float32))
+
+
 def of_another_mind(folder: Path) -> None:
     probabilities = np.zeros((64, 10), np.float32)
     probabilities[:, 0] = 2
@@ -194,19 +201,29 @@ FLAWS = {
         "shape",
         "{folder}/weights.npz does not hold weights and biases: 'biases is not a file in the archive'",
     ),
-    with_empty_golden_digits: ("shape", "{folder}/golden.npz does not hold images and probabilities: No data left in file"),
+    with_empty_golden_digits: (
+        "shape",
+        "{folder}/golden.npz does not hold images and probabilities and novelty: No data left in file",
+    ),
     with_half_of_its_golden_digits: (
         "shape",
-        "{folder}/golden.npz does not hold images and probabilities: File is not a zip file",
+        "{folder}/golden.npz does not hold images and probabilities and novelty: File is not a zip file",
     ),
     of_no_golden_digits: (
         "shape",
         f"{{tag}} does not answer images of 784 pixels: images is empty; {EXPECTED}, and at least one image.",
     ),
     of_too_many_golden_digits: ("shape", "{tag} answers its golden digits with probabilities of shape (65, 10), not (64, 10)."),
+    of_other_novelty: (
+        "golden",
+        "{tag} answers its golden digits with novelty scores up to 1.0e+09 away from what was published; "
+        "at most 1e+04 is allowed.",
+    ),
+    of_fewer_novelty_scores: ("shape", "{tag} answers its golden digits with novelty scores of shape (64,), not (63,)."),
     of_another_mind: (
         "golden",
-        "{tag} answers its golden digits with probabilities up to 2.0e+00 away from what was published; at most 3e-06 is allowed.",
+        "{tag} answers its golden digits with probabilities up to 2.0e+00 away from what was published; "
+        "at most 3e-06 is allowed.",
     ),
 }
 
