@@ -11,7 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.support.cards import KNOWS, MAX_NOVELTY
-from tests.support.page import PHONE, NO_DIGIT, OpenPage, draw, pixels_shown
+from tests.support.page import NO_DIGIT, PHONE, OpenPage, draw, pixels_shown
 from tests.support.serving import Server
 from tests.support.training import idx_bytes
 from training.data import Mnist
@@ -140,7 +140,9 @@ def test_the_model_shows_what_it_accepts_and_how_robust_it_is(open_page: OpenPag
     expect(facts).to_contain_text("softmax: one layer, from pixels to probabilities")
     expect(facts).to_contain_text("temperature 1.234; on test, the calibration error was 0.0172 before and is")
     expect(facts).to_contain_text(f"{test['calibration_error']:.4f}, the loss was 0.2611 and is {test['loss']:.4f} nats")
-    expect(facts).to_contain_text("answers that are at least 90.0\u00a0% sure, of pictures whose novelty is at most 97.0\u00a0%")
+    expect(facts).to_contain_text(
+        "answers that are at least 90.0\u00a0% sure, of pictures whose novelty is at most 97.0\u00a0%"
+    )
     expect(page.locator("#coverage-words")).to_contain_text(
         "it accepts 62.5\u00a0% of the test digits and is right in 99.00\u00a0% of these (98.60\u00a0% to 99.40\u00a0%,"
     )
