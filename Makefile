@@ -25,7 +25,8 @@ $(INSTALLED): requirements/dev.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
 	@touch $@
 
-serve: setup ## train and publish a model if the store has none, then serve it on PORT (3000)
+# Named on the command line of make, RECIPE reaches the training in its environment.
+serve: setup ## train and publish a model if the store has none, then serve it on PORT (3000); RECIPE=conv
 	@$(BIN)/python -m service.process.listening "$(PORT)"
 	@$(BIN)/python -m training --if-none
 	@$(BIN)/bentoml serve --port $(PORT)

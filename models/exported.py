@@ -20,7 +20,7 @@ class Outputs(NamedTuple):
     """For N images: `probabilities`, float32 (N, 10), and `novelty` scores, float32 (N,), or None where there are none."""
 
     probabilities: NDArray[np.float32]
-    novelty: NDArray[np.float32] | None
+    novelty: NDArray[np.float32] | None = None
 
 
 Graph = Callable[[Pixels, bool], Outputs]
@@ -58,8 +58,7 @@ def load_litert(folder: Path) -> Graph:
     with_both = _interpreted(path) if path.exists() else probabilities_alone
 
     def run(images: Pixels, with_novelty: bool) -> Outputs:
-        probabilities, *novelty = (with_both if with_novelty else probabilities_alone)(images)
-        return Outputs(probabilities, novelty[0] if novelty else None)
+        return Outputs(*(with_both if with_novelty else probabilities_alone)(images))
 
     return run
 

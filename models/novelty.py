@@ -3,17 +3,23 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from models.card import Thresholds
+from models.card import Novelty, Thresholds
+
+Knots = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Scores (K,) and their shares (K,), both ascending."""
 
 
-def novelty_share(scores: NDArray[np.float32], knots: ArrayLike) -> NDArray[np.float32]:
-    """Return the share of validation digits that look more usual than images with `scores` (N,): float32 (N,), 0 to 1.
+def knots_of(novelty: Novelty) -> Knots:
+    """Return the knots of a card as arrays."""
+    scores, shares = zip(*novelty.knots, strict=True)
+    return np.array(scores), np.array(shares)
 
-    It is interpolated between `knots` (K, 2): pairs of a score and its share, both ascending.
-    """
-    return np.interp(scores, *np.asarray(knots).T).astype(np.float32)
+
+def novelty_share(scores: NDArray[np.float32], knots: Knots) -> NDArray[np.float32]:
+    """Return the share of validation digits that look more usual than images with `scores` (N,): float32 (N,), 0 to 1."""
+    return np.interp(scores, *knots).astype(np.float32)
 
 
 def accepted(confidence: NDArray[Any], novelty: NDArray[Any], thresholds: Thresholds) -> NDArray[np.bool_]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.card import Acceptance, Calibration, CoverageRow, Evaluation, Novelty, Thresholds, Uncalibrated
-from models.novelty import novelty_share
+from models.novelty import knots_of, novelty_share
 from training.acceptance import Answers, choose_thresholds, coverage_table, what_is_accepted
 from training.behaviour import measure
 from training.calibration import divide_logits, fit_temperature
@@ -88,4 +88,4 @@ def _uncalibrated(evaluation: Evaluation) -> Uncalibrated:
 
 def _answers(novelty: Novelty, split: Split, probabilities: NDArray[np.float32], scores: NDArray[np.float32]) -> Answers:
     correct = probabilities.argmax(axis=1) == split.labels
-    return Answers(probabilities.max(axis=1), correct, novelty_share(scores, novelty.knots))
+    return Answers(probabilities.max(axis=1), correct, novelty_share(scores, knots_of(novelty)))

@@ -77,7 +77,7 @@ def _option(name: str, meaning: str, default: object, **how: Any) -> Callable[..
 
 
 @_commands.command()
-@_option("--recipe", "What to fit, and how", _BASELINE.name, type=click.Choice(list(RECIPES)))
+@_option("--recipe", "What to fit, and how", f"RECIPE or {_BASELINE.name}", type=click.Choice(list(RECIPES)), envvar="RECIPE")
 @_option("--seed", "Seed of weights and order; the same seed gives the same model", _BASELINE.seed, type=int)
 @_option("--epochs", "Passes over the training images", f"the recipe's, {_BASELINE.epochs} in baseline", type=int)
 @_option("--steps", "Steps of a recipe with one fixed batch", f"the recipe's, {_TUTORIAL.epochs} in tutorial", type=int)

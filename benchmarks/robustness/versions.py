@@ -10,7 +10,7 @@ from benchmarks.robustness.measure import Answers
 from models.card import ModelCard, Thresholds
 from models.digits import MODEL_NAME
 from models.exported import load_litert
-from models.novelty import accepted, novelty_share
+from models.novelty import accepted, knots_of, novelty_share
 
 _BATCH_IMAGES = 1000  # of 10,000 at once, a convolutional network would keep gigabytes
 
@@ -41,7 +41,7 @@ def answering(folder: Path) -> Callable[[NDArray[np.uint8]], Answers]:
         if card.novelty is None or card.thresholds is None:
             return Answers(digits, None, {"confidence": doubt})
         novelty = np.concatenate([output.novelty for output in outputs if output.novelty is not None])
-        share = novelty_share(novelty, card.novelty.knots)
+        share = novelty_share(novelty, knots_of(card.novelty))
         scores = {"confidence": doubt, "novelty": novelty, "acceptance": _beyond(doubt, share, card.thresholds)}
         return Answers(digits, accepted(1 - doubt, share, card.thresholds), scores)
 

@@ -28,8 +28,14 @@ class Answers(NamedTuple):
 
     def part(self, rows: slice) -> "Answers":
         """Return the answers for some of the images."""
-        columns: list[Any] = [None if each is None else each[rows] for each in self]
-        return Answers(*columns)
+        novelty, accepted = self.novelty, self.accepted
+        return Answers(
+            self.digits[rows],
+            self.confidence[rows],
+            self.probabilities[rows],
+            None if novelty is None else novelty[rows],
+            None if accepted is None else accepted[rows],
+        )
 
 
 class Model(Protocol):
@@ -104,26 +110,27 @@ class Batcher:
         Raises:
             DeadlineError: `seconds` have passed; what had not begun by then is not computed.
         """
-        loop = asyncio.get_running_loop()
-        size, deadline, parts = self._size(model), loop.time() + seconds, []
-        for start in range(0, len(images), size):
-            part = Pending(
-                model,
-                images[start : start + size],
-                with_novelty,
-                leave_queue,
-                is_probe,
-                loop.create_future(),
-                time.perf_counter(),
-            )
-            parts.append(await self._answered(part, deadline))
-        return parts[0] if len(parts) == 1 else _joined(parts)
+        size, deadline = self._size(model), asyncio.get_running_loop().time() + seconds
+        about = model, with_novelty, leave_queue, is_probe, deadline
+        if len(images) <= size:
+            return await self._submit_part(images, *about)
+        starts = range(0, len(images), size)
+        return _joined([await self._submit_part(images[start : start + size], *about) for start in starts])
 
     def _size(self, model: Model) -> int:
         return min(self._max_batch_images, model.max_images_at_once)
 
-    async def _answered(self, pending: Pending, deadline: float) -> Result:
+    async def _submit_part(
+        self,
+        images: NDArray[np.float32],
+        model: Model,
+        with_novelty: bool,
+        leave_queue: Callable[[int], None],
+        is_probe: bool,
+        deadline: float,
+    ) -> Result:
         loop = asyncio.get_running_loop()
+        pending = Pending(model, images, with_novelty, leave_queue, is_probe, loop.create_future(), time.perf_counter())
         self._queue.append(pending)
         if self._worker is None:
             self._worker = loop.create_task(self._work())

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from models.card import ModelCard, Thresholds
 from models.engine import Engine
-from models.novelty import accepted, novelty_share
+from models.novelty import Knots, accepted, novelty_share
 from service.inference.batcher import Answers
 from service.inference.explanation import LinearExplainer
 
 # A batch of so many seconds is computed on the event loop: the way to another thread and back costs 0.1 ms of CPU time.
 _MAX_INLINE_SECONDS = 0.0005
 # And for so long others wait for a call of the engine: larger requests are computed in several.
-_MAX_SECONDS_AT_ONCE = 0.01
+_MAX_SECONDS_AT_ONCE = 0.004
 _TIMED_RUNS = 5
 
 
@@ -25,7 +25,7 @@ class LoadedModel:
     """A proved version: its card, the engine that computes it, and what gives evidence, where its card says that it can.
 
     `golden_image` (1, 784) is one that it has answered as published. `max_inline_images` are computed on the event loop,
-    `max_images_at_once` in one call. `knots` (K, 2) make shares of novelty scores. `thresholds` are the card's, or what the
+    `max_images_at_once` in one call. `knots` make shares of novelty scores. `thresholds` are the card's, or what the
     settings say instead.
     """
 
@@ -36,7 +36,7 @@ class LoadedModel:
     golden_image: NDArray[np.float32]
     max_inline_images: int
     max_images_at_once: int
-    knots: NDArray[np.float64] | None
+    knots: Knots | None
     thresholds: Thresholds | None
 
     @property

@@ -15,6 +15,7 @@ from models.card import GOLDEN_FILE, NOVELTY_TOLERANCE, WEIGHTS_FILE, ModelCard
 from models.digits import MODEL_NAME, NUM_CLASSES, NUM_PIXELS, check_images
 from models.engine import Device, Engine, NoGpuError, load_engine
 from models.exported import load_deskew
+from models.novelty import knots_of
 from service.errors import LoadFailure
 from service.inference.explanation import LinearExplainer
 from service.inference.loaded_model import LoadedModel, images_within_limits
@@ -161,7 +162,7 @@ def load_model(tag: str, device: Device) -> LoadedModel:
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("internal", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
     images = _proved_golden_images(folder, card, engine)
-    knots = np.array(card.novelty.knots) if card.novelty else None
+    knots = knots_of(card.novelty) if card.novelty else None
     return LoadedModel(folder, card, engine, linear, images[:1], *images_within_limits(engine, images), knots, card.thresholds)
 
 

@@ -87,14 +87,15 @@ def count_predictions(
     if len(digits) == 1:  # the usual case, in a fifth of the time
         PREDICTIONS.add(int(digits[0]))
         CONFIDENCE.observe(float(confidence[0]))
-    else:
-        PREDICTIONS.add_each(np.bincount(digits, minlength=NUM_CLASSES).tolist())
-        CONFIDENCE.observe_all(confidence)
-    if novelty is None or accepted is None:
+        if novelty is not None and accepted is not None:
+            NOVELTY.observe(float(novelty[0]))
+            ACCEPTANCE.add("true" if accepted[0] else "false")
         return
-    num_accepted = int(np.count_nonzero(accepted))
-    ACCEPTANCE.add_each((len(digits) - num_accepted, num_accepted))
-    NOVELTY.observe_all(novelty) if len(digits) > 1 else NOVELTY.observe(float(novelty[0]))
+    PREDICTIONS.add_each(np.bincount(digits, minlength=NUM_CLASSES).tolist())
+    CONFIDENCE.observe_all(confidence)
+    if novelty is not None and accepted is not None:
+        NOVELTY.observe_all(novelty)
+        ACCEPTANCE.add_each(np.bincount(accepted, minlength=2).tolist())
 
 
 def exposition() -> bytes:

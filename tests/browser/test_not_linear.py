@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -78,7 +79,7 @@ def test_evidence_in_a_picture_made_upright_is_shown_with_that_picture(open_page
     expect(page.locator("#no-templates")).to_contain_text("(deskew) has no templates")
 
 
-def slant(image: list[float]) -> float:
+def slant(image: Sequence[float]) -> float:
     """Return how far the ink (784) goes aside for each row further down."""
     ink = np.reshape(image, (28, 28))
     rows, columns = np.indices(ink.shape)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from models.card import Thresholds
-from models.novelty import accepted, novelty_share
+from models.card import Novelty, Thresholds
+from models.novelty import accepted, knots_of, novelty_share
 
-KNOTS = ((1.0, 0.0), (2.0, 0.5), (6.0, 1.0))
+KNOTS = knots_of(Novelty(knots=((1.0, 0.0), (2.0, 0.5), (6.0, 1.0))))
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,7 @@ KNOTS = ((1.0, 0.0), (2.0, 0.5), (6.0, 1.0))
 )
 def test_a_share_is_interpolated_between_knots_and_is_0_below_and_1_above_all(score: float, share: float):
     found = novelty_share(np.array([score], np.float32), KNOTS)
-    assert (found.dtype, found.tolist()) == (np.float64, [share])
+    assert (found.dtype, found.tolist()) == (np.float32, [share])
 
 
 def test_an_answer_is_accepted_from_the_least_confidence_on_and_up_to_the_most_novelty():

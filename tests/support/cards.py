@@ -1,6 +1,7 @@
 """What a card may say, given to the version that is the latest of a store: what it accepts, and what it can do."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from models.card import CARD_FILE
@@ -29,8 +30,8 @@ KNOWS: dict[str, object] = {
 KNOWS_NOTHING = dict.fromkeys(KNOWS) | {"coverage": [], "behaviour": {}, "capabilities": []}
 
 
-def change_card(home: Path, changes: dict[str, object]) -> None:
+def change_card(home: Path, changes: Mapping[str, object]) -> None:
     """Let the card of the version that is the latest in `home` say something else."""
     versions = home / "models" / MODEL_NAME
     card = versions / (versions / "latest").read_text() / CARD_FILE
-    card.write_text(json.dumps(json.loads(card.read_text()) | changes))
+    card.write_text(json.dumps(json.loads(card.read_text()) | dict(changes)))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from models.card import CARD_FILE, ModelCard
-from models.novelty import novelty_share
+from models.novelty import knots_of, novelty_share
 from training.assessment import Candidate
 from training.evaluate import evaluate
 from training.novelty import scores_of
@@ -32,7 +32,7 @@ def test_calibration_lowers_the_loss_on_validation_and_changes_no_digit(candidat
 
 def test_a_share_says_how_many_validation_digits_look_more_usual(candidate: Candidate):
     scores = np.sort(scores_of(candidate.novelty_model, candidate.data.validation.images))
-    assert novelty_share(scores[[4995]], candidate.novelty.knots)[0] == pytest.approx(0.999, abs=0.0005)
+    assert novelty_share(scores[[4995]], knots_of(candidate.novelty))[0] == pytest.approx(0.999, abs=0.0005)
 
 
 def test_the_baseline_is_calibrated(card: ModelCard):

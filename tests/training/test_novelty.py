@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from models.novelty import novelty_share
+from models.novelty import knots_of, novelty_share
 from training.data import Mnist, Split
 from training.novelty import fit_knots, fit_subspaces, novelty_model, scores_of
 
@@ -91,7 +91,7 @@ def test_the_knots_are_at_most_64_ascend_and_end_at_the_highest_score():
 
 def test_the_share_is_that_of_the_scores_below_to_a_few_thousandths():
     scores = np.random.default_rng(0).gamma(3, size=5000).astype(np.float32)
-    found = novelty_share(np.sort(scores), fit_knots(scores).knots)
+    found = novelty_share(np.sort(scores), knots_of(fit_knots(scores)))
     below = np.arange(5000) / 4999
     assert np.abs(found - below).max() < 0.01
     assert np.abs(found - below)[below > 0.99].max() < 0.0005

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_help_names_the_commands_the_options_their_defaults_and_the_exit_codes(r
     assert finished.returncode == 0
     shown = " ".join(finished.stdout.split())
     for words in (
-        "(default: baseline)",
+        "(default: RECIPE or baseline)",
         "(default: 0)",
         "20 in baseline",
         "100 in tutorial",
@@ -54,6 +55,15 @@ def test_help_names_the_commands_the_options_their_defaults_and_the_exit_codes(r
         "2 wrong usage",
     ):
         assert words in shown, words
+
+
+@pytest.mark.parametrize(("named", "recipe"), [("tutorial", "tutorial"), ("", "baseline")])
+def test_the_recipe_may_be_named_in_the_environment_as_make_and_compose_do(
+    run_here: RunHere, monkeypatch: pytest.MonkeyPatch, tiny_data: Path, named: str, recipe: str
+):
+    monkeypatch.setenv("RECIPE", named)
+    steps = "--steps" if recipe == "tutorial" else "--epochs"
+    assert last_line(run_here("--quiet", steps, "1", "--data", str(tiny_data)))["recipe"] == recipe
 
 
 def test_each_command_has_help_of_its_own(run_here: RunHere):
@@ -85,7 +95,10 @@ def test_the_command_train_may_be_left_out(run_here: RunHere):
         (("--learning-rate", "0"), "learning_rate is 0.0; a number above 0 is expected."),
         (("--learning-rate", "fast"), "Invalid value for '--learning-rate': 'fast' is not a valid float."),
         (("--batch-size", "0"), "batch_size is 0; at least 1 is expected."),
-        (("--recipe", "resnet"), "Invalid value for '--recipe': 'resnet' is not one of 'baseline', 'sgd', 'tutorial'."),
+        (
+            ("--recipe", "resnet"),
+            "Invalid value for '--recipe': 'resnet' is not one of 'baseline', 'sgd', 'tutorial', 'deskew', 'conv'.",
+        ),
         (("--steps", "7"), "--steps is 7, but baseline learns in epochs: use --epochs."),
         (("--recipe", "tutorial", "--epochs", "7"), "--epochs is 7, but tutorial learns in steps: use --steps."),
         (("--recipe", "tutorial", "--steps", "0"), "steps is 0; at least 1 is expected."),
