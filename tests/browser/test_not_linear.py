@@ -105,7 +105,7 @@ def test_in_place_of_templates_stand_a_sentence_and_what_training_drew(open_page
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("view", ["#draw", "#templates", "#model"])
+@pytest.mark.parametrize("view", ["#draw", "#templates"])
 def test_axe_finds_nothing(open_page: OpenPage, not_linear: Server, view: str, scheme: str) -> None:
     page = open_page(url=not_linear.url, size=PHONE, color_scheme=scheme)
     draw(page, SEVEN)
