@@ -22,12 +22,11 @@ CYCLES = 25  # of four reloads each
 SIZES = (1, 1, 1, 7, 64, 300)
 
 
-@pytest.fixture
-def two_versions(home: Path) -> tuple[Path, str, str]:
-    """Return the folder of the versions and two that answer otherwise, of which the first is the latest."""
+def two_versions(home: Path, *arguments: str) -> tuple[Path, str, str]:
+    """Return the folder of the versions, the latest, and another that is trained with `arguments` and answers otherwise."""
     versions = home / "models" / MODEL_NAME
     first = (versions / "latest").read_text()
-    finished = run_training(home, "--quiet", "--seed", "1")
+    finished = run_training(home, "--quiet", *arguments)
     assert finished.returncode == 0, finished.stderr
     second = (versions / "latest").read_text()
     make_latest(versions, first)
@@ -61,10 +60,8 @@ def p99(answers: list[Answer]) -> float:
     return float(np.percentile([each.seconds for each in answers], 99))
 
 
-def test_a_hundred_reloads_under_load_fail_no_request_and_mix_no_answer(
-    two_versions: tuple[Path, str, str], mnist: Mnist
-) -> None:
-    versions, first, second = two_versions
+def test_a_hundred_reloads_under_load_fail_no_request_and_mix_no_answer(home: Path, mnist: Mnist) -> None:
+    versions, first, second = two_versions(home, "--seed", "1")
     starts = np.cumsum((0, *SIZES))
     images = [mnist.test.images[start : start + size] for start, size in zip(starts, SIZES, strict=False)]
     truth = {version: [answer_of(versions / version, each) for each in images] for version in (first, second)}
@@ -99,3 +96,24 @@ def test_a_hundred_reloads_under_load_fail_no_request_and_mix_no_answer(
     assert max(memory[-third:]) <= max(memory[third:-third]) + 8 * 1024
     for counted in (files, threads):  # of which a look into the store takes some for a moment
         assert min(counted[-third:]) <= min(counted[third:-third])
+
+
+def test_from_one_architecture_to_another_and_back_under_load_no_request_fails_and_no_answer_is_mixed(
+    home: Path, mnist: Mnist
+) -> None:
+    versions, first, second = two_versions(home, "--recipe", "conv", "--epochs", "1", "--force")
+    images = [mnist.test.images[start : start + size] for start, size in zip(np.cumsum((0, *SIZES)), SIZES, strict=False)]
+    truth = {version: [answer_of(versions / version, each) for each in images] for version in (first, second)}
+    with (
+        serving(home, MODEL_POLL_SECONDS="0.2") as server,
+        loaded(server, [request_of(each) for each in images], connections=4, pause=0.002) as load,
+    ):
+        for switch in range(1, 9):
+            version = (first, second)[switch % 2]
+            make_latest(versions, version)
+            until(lambda version=version, times=(switch + 1) // 2: switches_to(server, version) >= times)
+            time.sleep(0.3)
+    assert load.statuses() == {200: len(load.answers)}
+    assert {each.version for each in load.answers} == {first, second}
+    for each in load.answers:
+        assert each.body == truth[each.version][each.request], each
