@@ -24,7 +24,7 @@ from benchmarks.robustness.table import as_document, as_markdown, measured
 from benchmarks.robustness.versions import answering, newest_of
 from training.data import read_mnist
 
-RECIPES = ("baseline",)
+RECIPES = ("baseline", "deskew", "conv")
 
 
 def main() -> int:
