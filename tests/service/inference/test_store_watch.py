@@ -57,7 +57,7 @@ def test_a_switch_is_logged_with_both_versions_and_told_to_the_metrics(
     ]
     told = [labels for name, labels in counts() if name == "digit_classifier_model_info"]
     assert [dict(labels) for labels in told] == [
-        {"version": "next", "recipe": "baseline", "runtime": "litert", "device": "cpu"}
+        {"version": "next", "recipe": "baseline", "architecture": "softmax", "runtime": "litert", "device": "cpu"}
     ]
 
 

@@ -25,10 +25,12 @@ def test_the_answer_is_the_contracts(server: Server, version_folder: Path, digit
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-model-version"] == version_folder.name
-    assert list(answer.json()) == ["model", "digits", "probabilities"]
+    assert list(answer.json()) == ["model", "digits", "probabilities", "novelty", "accepted"]
     assert answer.json()["model"] == f"{MODEL_NAME}:{version_folder.name}"
     assert answer.json()["digits"] == [7]
     assert np.shape(answer.json()["probabilities"]) == (1, 10)
+    assert 0 < answer.json()["novelty"][0] < 0.9
+    assert answer.json()["accepted"] == [True]
 
 
 def test_served_probabilities_are_those_of_keras_for_all_test_digits(
