@@ -53,9 +53,11 @@ class InferenceEndpoint:
             will_wait = call.is_slow or self._predictor.will_wait()
             prediction = await (_unless_left(receive, answering) if will_wait else answering)
             del body  # its client may take long to read the answer
-            await _send(scope, send, call, prediction, reservation)
-            if self._bodies.pending_bytes > _LARGE_BYTES:
-                self._idle_trimmer.put_off()
+            try:
+                await _send(scope, send, call, prediction, reservation)
+            finally:  # also where the client has left
+                if self._bodies.pending_bytes > _LARGE_BYTES:
+                    self._idle_trimmer.put_off()
 
     async def _decoded(self, call: Call, body: bytes, deadline: float) -> Pixels:
         is_over = False
