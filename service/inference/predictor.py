@@ -21,8 +21,10 @@ from service.settings import Settings
 
 Pixels = NDArray[np.float32]
 
-# Of a model that is not linear: each takes up to 144 calls' worth of the engine.
+# Of a model that is not linear, in one request: each takes as long as up to 170 images do.
 MAX_OCCLUDED_IMAGES = 64
+# Requests that are explained so or wait for it, with their images.
+_MAX_OCCLUDING = 16
 
 Explain = Callable[[slice], Explanation]
 """Explains the answers for some of a prediction's images."""
@@ -52,6 +54,7 @@ class Predictor:
         self._seconds = settings.request_timeout_seconds
         # One image at a time is occluded, in variants that take half a megabyte.
         self._occluding = asyncio.Lock()
+        self._num_occluding = 0
 
     def will_wait(self) -> bool:
         """Say whether a request would wait for more than the next turn of the event loop."""
@@ -126,5 +129,11 @@ class Predictor:
             result = await self.batcher.submit(model, variants, deadline - time.perf_counter())
             return result.answers.probabilities
 
-        async with asyncio.timeout(deadline - time.perf_counter()), self._occluding:
-            return (await occlude(images, digits, compute)).part
+        if self._num_occluding == _MAX_OCCLUDING:
+            raise too_many_requests("other answers are waiting to be explained")
+        self._num_occluding += 1
+        try:
+            async with asyncio.timeout(deadline - time.perf_counter()), self._occluding:
+                return (await occlude(images, digits, compute)).part
+        finally:
+            self._num_occluding -= 1

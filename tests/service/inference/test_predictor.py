@@ -124,3 +124,45 @@ def test_while_a_whole_batch_waits_nothing_is_decoded(published_store: Path) -> 
         assert [numbers_of(each) for each in await asyncio.gather(*tasks)] == [[1], [2, 3], [4]]
 
     run(scenario)
+
+
+def not_linear(recorder: Recorder, settings: Settings = SMALL) -> Predictor:
+    predictor = predictor_on(recorder, settings)
+    repository = predictor.repository
+    repository._served = replace(repository.served, linear=None)
+    return predictor
+
+
+async def decoded(deadline: float) -> Pixels:
+    return images(1, 2)
+
+
+def test_of_a_model_that_is_not_linear_answers_are_explained_by_occlusion(published_store: Path) -> None:
+    recorder = Recorder()
+
+    async def scenario() -> None:
+        prediction = await not_linear(recorder).predict_decoded(decoded, is_explained=True)
+        assert prediction.explain
+        explanation = prediction.explain(slice(1, 2))
+        assert (explanation.method, explanation.pixels.shape) == ("occlusion", (1, 784))
+        assert (await not_linear(recorder).predict_decoded(decoded)).explain is None
+
+    run(scenario)
+    assert recorder.batches[1] == [1, 0]  # the image, and without its only ink
+
+
+def test_only_so_many_answers_wait_to_be_explained_and_none_beyond_its_time(published_store: Path) -> None:
+    recorder = Recorder(max_inline_images=2)
+
+    async def scenario() -> None:
+        predictor = not_linear(recorder, Settings(request_timeout_seconds=0.5))
+        await predictor._occluding.acquire()  # another is being explained, for long
+        asked = [asyncio.create_task(predictor.predict_decoded(decoded, is_explained=True)) for _ in range(18)]
+        ends = await asyncio.gather(*asked, return_exceptions=True)
+        statuses = [each.status for each in ends if isinstance(each, ApiError)]
+        assert sorted(statuses) == [429] * 2 + [504] * 16
+        predictor._occluding.release()
+        assert (await predictor.predict_decoded(decoded, is_explained=True)).explain
+
+    recorder.may_go_on.set()
+    run(scenario)
