@@ -3,9 +3,9 @@
 import hashlib
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 from pydantic_core import from_json
 
 KERAS_FILE = "model.keras"
@@ -85,7 +85,14 @@ class Calibration(_Frozen):
 class Novelty(_Frozen):
     """What turns a novelty score into a share: at most 64 pairs (score, share of validation digits below), ascending."""
 
-    knots: tuple[tuple[float, float], ...]
+    knots: Annotated[tuple[tuple[FiniteFloat, FiniteFloat], ...], Field(min_length=1, max_length=64)]
+
+    @field_validator("knots")
+    @classmethod
+    def _ascend(cls, knots: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if any(list(column) != sorted(column) for column in zip(*knots, strict=True)):
+            raise ValueError("scores and shares must ascend")
+        return knots
 
 
 class Thresholds(_Frozen):

@@ -43,11 +43,11 @@ FLOORS = {
     },
     "conv": {
         "printed digits, regular strokes": 0.99,
-        "printed digits, thick strokes": 0.94,
-        "printed digits, thin strokes": 0.92,
+        "printed digits, thick strokes": 0.95,
+        "printed digits, thin strokes": 0.96,
         "same digit one pixel further": 0.98,
         "same digit 5 % lighter or darker": 0.98,
-        "less confidence in noise": 0.80,
+        "less confidence in noise": 0.83,
     },
 }
 

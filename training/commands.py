@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from models.card import coverage_at
 from models.exported import native_chatter_held_back
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from training.fit import Fit
 
 _CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+_PIPED_COLUMNS = 160
 _BASELINE, _TUTORIAL = RECIPES["baseline"], RECIPES["tutorial"]
 _EPILOG = (
     "Without a terminal, or with --quiet, the last line of standard output is the result as one JSON object. Exit codes: "
@@ -85,7 +86,12 @@ def _option(name: str, meaning: str, default: object, **how: Any) -> Callable[..
 @_option("--batch-size", "Images in a step", f"the recipe's, {_BASELINE.batch_size} in baseline", type=int)
 @_option("--data", "Folder with the four IDX files", "the bundled data/mnist", type=Path)
 @_option("--force", "Publish even if that is refused; the card then says why it was", "off", is_flag=True)
-@_option("--if-none", "Fit nothing if there is a version of the recipe, or without --recipe any; serve it", "off", is_flag=True)
+@_option(
+    "--if-none",
+    "Fit nothing if a version is served; with --recipe, if there is one of that recipe, which is then served",
+    "off",
+    is_flag=True,
+)
 @_option("--quiet", "Print only the result", "off", is_flag=True)
 def train(recipe: str | None, data: Path | None, force: bool, if_none: bool, quiet: bool, **changes: float | None) -> int:
     """Train and publish; the default command."""
@@ -183,12 +189,16 @@ def gates() -> int:
 @_commands.command("list")
 def list_versions() -> int:
     """Show the published versions, and which one is served."""
-    columns = "version", "published (UTC)", "recipe", "architecture", "validation", "test", "covered at 99 %", ""
-    table = Table(*columns, box=None, padding=(0, 1, 0, 0))
+    columns = "published (UTC)", "recipe", "architecture", "validation", "test", "covered at 99 %", ""
+    # What is piped into another program is not to be cut, and a version never is.
+    terminal = _Terminal()
+    if not terminal.is_terminal:
+        terminal.width = _PIPED_COLUMNS
+    table = Table(Column("version", no_wrap=True, min_width=16), *columns, box=None, padding=(0, 1, 0, 0))
     for entry in store.published_versions():
         table.add_row(entry.version, *_described(entry), "served" if entry.served else "")
     with writing(sys.stdout):
-        _Terminal().print(table if table.row_count else "No version is published yet: python -m training")
+        terminal.print(table if table.row_count else "No version is published yet: python -m training")
     if problem := store.problem_of_served():
         _say(f"note: {problem}; `rollback` makes the newest whole version the served one.")
     return 0

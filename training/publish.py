@@ -75,10 +75,12 @@ def _version_to_beat(candidate: Candidate) -> tuple[card.ModelCard | None, str]:
     def is_comparable(other: card.ModelCard) -> bool:
         return other.recipe["name"] == candidate.recipe.name and other.data_sha256 == candidate.data.sha256
 
-    if served := store.served_card():
-        return (served if is_comparable(served) else None), "which is served now"
-    # The others still show what accuracy is possible.
     cards = [entry.card for entry in store.published_versions() if entry.card and is_comparable(entry.card)]
+    if served := store.served_card():
+        if is_comparable(served) or served.data_sha256 != candidate.data.sha256:
+            return (served if is_comparable(served) else None), "which is served now"
+        return (cards[-1] if cards else None), "the newest of its recipe"
+    # The others still show what accuracy is possible.
     which = "the best of those that can be read, since the served one cannot be"
     return max(cards, key=lambda each: each.validation.accuracy, default=None), which
 

@@ -136,8 +136,10 @@ async def _left(receive: Receive) -> None:
 async def _send(scope: Scope, send: Send, call: Call, prediction: Prediction, reservation: BodyReservation) -> None:
     started = time.perf_counter()
     answer = call.encode(prediction)
-    if not isinstance(answer.body, bytes) and scope["http_version"] == "1.0":  # which has no chunks
-        answer.body = b"".join(answer.body)
+    if not isinstance(answer.body, bytes):
+        reservation.resize(prediction.images.nbytes)  # of which the pieces are made
+        if scope["http_version"] == "1.0":  # which has no chunks
+            answer.body = await _joined(answer.body)
     # Of an answer in pieces, which are made as they are sent, what comes before the first.
     encoded = time.perf_counter() - started
     stages = (prediction.parse_seconds, prediction.queue_seconds, prediction.compute_seconds, encoded)
@@ -154,8 +156,15 @@ async def _send(scope: Scope, send: Send, call: Call, prediction: Prediction, re
     if isinstance(answer.body, bytes):
         await send({"type": "http.response.body", "body": answer.body})
     else:
-        reservation.resize(prediction.images.nbytes)  # of which the pieces are made
         await _send_pieces(send, answer.body)
+
+
+async def _joined(pieces: Iterator[bytes]) -> bytes:
+    made = []
+    for piece in pieces:
+        made.append(piece)
+        await asyncio.sleep(0)  # as below
+    return b"".join(made)
 
 
 async def _send_pieces(send: Send, pieces: Iterator[bytes]) -> None:

@@ -26,16 +26,12 @@ class Answers(NamedTuple):
     novelty: NDArray[np.float32] | None = None
     accepted: NDArray[np.bool_] | None = None
 
-    def part(self, rows: slice) -> "Answers":
-        """Return the answers for some of the images."""
-        novelty, accepted = self.novelty, self.accepted
-        return Answers(
-            self.digits[rows],
-            self.confidence[rows],
-            self.probabilities[rows],
-            None if novelty is None else novelty[rows],
-            None if accepted is None else accepted[rows],
-        )
+    def part(self, rows: slice, with_novelty: bool) -> "Answers":
+        """Return the answers for some of the images, with novelty where it is wanted and there."""
+        known = self.digits[rows], self.confidence[rows], self.probabilities[rows]
+        if not with_novelty or self.novelty is None:
+            return Answers(*known)
+        return Answers(*known, self.novelty[rows], None if self.accepted is None else self.accepted[rows])
 
 
 class Model(Protocol):
@@ -156,10 +152,12 @@ class Batcher:
     def _next_batch(self) -> list[Pending]:
         """Take from the queue, in order, what the model of the first computes and fits in one call."""
         batch: list[Pending] = []
-        room = self._size(self._queue[0].model) if self._queue else 0
-        while self._queue and len(self._queue[0].images) <= room:
+        room = 0
+        while self._queue:
             first = self._queue[0]
-            if batch and first.model is not batch[0].model:
+            if not batch:  # also where all before it have expired, which may be of another model
+                room = self._size(first.model)
+            elif first.model is not batch[0].model or len(first.images) > room:
                 break
             self._queue.popleft()
             first.leave_queue(len(first.images))
@@ -203,7 +201,7 @@ def _distribute(answers: Answers, batch: list[Pending], started: float) -> None:
     for each in batch:
         rows = slice(stop, stop := stop + len(each.images))
         if not each.result.done():
-            own = answers if len(batch) == 1 else answers.part(rows)
+            own = answers if len(batch) == 1 else answers.part(rows, each.with_novelty)
             each.result.set_result(Result(own, started - each.arrived, compute_seconds))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from models.card import ModelCard, Thresholds
+from models.card import ModelCard
 from models.engine import Engine
 from models.novelty import Knots, accepted, novelty_share
 from service.inference.batcher import Answers
@@ -18,6 +18,7 @@ _MAX_INLINE_SECONDS = 0.0005
 # And for so long others wait for a call of the engine: larger requests are computed in several.
 _MAX_SECONDS_AT_ONCE = 0.004
 _TIMED_RUNS = 5
+_LARGE_CALL = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,8 +26,7 @@ class LoadedModel:
     """A proved version: its card, the engine that computes it, and what gives evidence, where its card says that it can.
 
     `golden_image` (1, 784) is one that it has answered as published. `max_inline_images` are computed on the event loop,
-    `max_images_at_once` in one call. `knots` make shares of novelty scores. `thresholds` are the card's, or what the
-    settings say instead.
+    `max_images_at_once` in one call. `knots` make shares of novelty scores. The card's thresholds are those in force.
     """
 
     folder: Path
@@ -37,7 +37,6 @@ class LoadedModel:
     max_inline_images: int
     max_images_at_once: int
     knots: Knots | None
-    thresholds: Thresholds | None
 
     @property
     def tag(self) -> str:
@@ -47,14 +46,17 @@ class LoadedModel:
         """Answer checked `images` (N, 784), with novelty where it is asked for and the version has it."""
         probabilities, scores = self.engine.run(images, with_novelty)
         digits, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
-        if scores is None or self.knots is None or self.thresholds is None:
+        thresholds = self.card.thresholds
+        if scores is None or self.knots is None or thresholds is None:
             return Answers(digits, confidence, probabilities)
         novelty = novelty_share(scores, self.knots)
-        return Answers(digits, confidence, probabilities, novelty, accepted(confidence, novelty, self.thresholds))
+        return Answers(digits, confidence, probabilities, novelty, accepted(confidence, novelty, thresholds))
 
 
 def images_within_limits(engine: Engine, images: NDArray[np.float32]) -> tuple[int, int]:
     """Return how many images `engine` computes quickly enough for the event loop, and for one call: timed on `images`."""
+    if not engine.max_inline_images:  # on a GPU a call costs much more than an image, so a large one is timed
+        images = np.tile(images, (-(-_LARGE_CALL // len(images)), 1))
     seconds_each = min(_seconds_of(engine, images) for _ in range(_TIMED_RUNS)) / len(images)
     inline, at_once = (max(1, int(seconds / seconds_each)) for seconds in (_MAX_INLINE_SECONDS, _MAX_SECONDS_AT_ONCE))
     return min(inline, engine.max_inline_images), at_once

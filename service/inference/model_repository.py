@@ -23,6 +23,9 @@ from service.observability import metrics
 
 logger = logging.getLogger(__name__)
 
+# Evidence is added up in another order than the graph does, and is shown to people.
+_EVIDENCE_TOLERANCE = 1e-4
+
 
 class ModelLoadError(ValueError):
     """The version asked for is not in the store, or cannot be served."""
@@ -50,7 +53,12 @@ class ModelRepository:
 
     def _loaded(self, tag: str) -> LoadedModel:
         model = load_model(tag, self._device)
-        return replace(model, thresholds=model.thresholds and model.thresholds.model_copy(update=self._overrides))
+        thresholds = model.card.thresholds
+        if not thresholds or not self._overrides:
+            return model
+        # What other thresholds accept was not measured.
+        changed = {"thresholds": thresholds.model_copy(update=self._overrides), "acceptance": None}
+        return replace(model, card=model.card.model_copy(update=changed))
 
     @property
     def served(self) -> LoadedModel:
@@ -154,16 +162,15 @@ def load_model(tag: str, device: Device) -> LoadedModel:
         NoGpuError: `device` is "gpu", and there is none.
     """
     folder, card = find_version(tag)
-    linear = _linear_explainer(folder, card)
     try:
-        engine = load_engine(folder, device)
-    except NoGpuError:
+        linear, engine = _linear_explainer(folder, card), load_engine(folder, device)
+    except (NoGpuError, ModelLoadError):
         raise
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("internal", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
-    images = _proved_golden_images(folder, card, engine)
+    images = _proved_golden_images(folder, card, engine, linear)
     knots = knots_of(card.novelty) if card.novelty else None
-    return LoadedModel(folder, card, engine, linear, images[:1], *images_within_limits(engine, images), knots, card.thresholds)
+    return LoadedModel(folder, card, engine, linear, images[:1], *images_within_limits(engine, images), knots)
 
 
 def _linear_explainer(folder: Path, card: ModelCard) -> LinearExplainer | None:
@@ -186,18 +193,20 @@ def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], .
     return arrays
 
 
-def _proved_golden_images(folder: Path, card: ModelCard, engine: Engine) -> NDArray[np.float32]:
-    """Return the golden digits (N, 784), which `engine` answers as published, with and without novelty."""
+def _proved_golden_images(folder: Path, card: ModelCard, engine: Engine, linear: LinearExplainer | None) -> NDArray[np.float32]:
+    """Return the golden digits (N, 784), which `engine` answers as published, with and without novelty, and `linear` too."""
     names = {"images": (NUM_PIXELS,), "probabilities": (NUM_CLASSES,)}
     has_novelty = "novelty" in card.capabilities
     images, expected, *scores = _read_arrays(folder / GOLDEN_FILE, **names, **({"novelty": ()} if has_novelty else {}))
     try:
         images = check_images(images)
         answered, with_novelty = engine.run(images, False), engine.run(images, has_novelty)
+        explained = linear.probabilities(images) if linear else expected
     except Exception as error:  # of whatever kind the runtime has
         raise ModelLoadError("shape", f"{card.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
     for outputs in (answered, with_novelty):
         _check_golden(card, "probabilities", outputs.probabilities, expected, card.parity_tolerance)
+    _check_golden(card, "probabilities from its weights", explained, expected, _EVIDENCE_TOLERANCE)
     for published in scores:
         _check_golden(card, "novelty scores", with_novelty.novelty, published, NOVELTY_TOLERANCE * published)
     return images

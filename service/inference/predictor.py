@@ -117,8 +117,8 @@ class Predictor:
         if len(images) > self._max_images:
             raise too_many_images(f"{len(images):,} images", self._max_images)
         if is_explained and model.linear is None and len(images) > MAX_OCCLUDED_IMAGES:
-            received = f"{len(images):,} images with explain=true, of which {model.tag} is not linear,"
-            raise too_many_images(received, MAX_OCCLUDED_IMAGES)
+            sentence = f"{len(images):,} images with explain=true received, and {model.tag} is not linear"
+            raise ApiError(413, "too_many_images", f"{sentence}; send at most {MAX_OCCLUDED_IMAGES} in one such request.")
 
     async def _explain(self, model: LoadedModel, images: Pixels, digits: NDArray[np.intp], deadline: float) -> Explain:
         """Return what explains the answers: at once for a linear model, of others what is computed here by occlusion."""

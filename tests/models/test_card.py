@@ -172,6 +172,8 @@ def test_a_schema_version_that_never_was_is_not_a_model_card(folder: Path, schem
         ({"schema_version": 1}, "schema_version: Input should be 3"),
         ({"schema_version": GONE, "capabilities": GONE, "shoe_size": 43}, "shoe_size: Extra inputs are not permitted"),
         ({"capabilities": GONE}, "capabilities: Field required"),
+        ({"novelty": {"knots": []}}, r"novelty\.knots: Tuple should have at least 1 item"),
+        ({"novelty": {"knots": [[2, 0], [1, 1]]}}, r"novelty\.knots: Value error, scores and shares must ascend"),
         ({"capabilities": ["linear_evidence", "flight"]}, r"capabilities\.1: Input should be 'linear_evidence'"),
     ],
     ids=lambda it: "-".join(it) if isinstance(it, dict) else "",

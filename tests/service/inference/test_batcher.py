@@ -160,6 +160,7 @@ def test_novelty_is_computed_where_one_of_a_batch_asks_for_it() -> None:
         answers = await asyncio.gather(batcher.submit(recorder, images(2), SECONDS), with_it)
         assert [numbers_of(each) for each in answers] == [[2], [1]]
         assert answers[1].answers.novelty == np.float32(1)
+        assert answers[0].answers.novelty is None  # it did not ask
         alone = await batcher.submit(recorder, images(3), SECONDS)
         assert alone.answers.novelty is None
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from service.inference.admission import DeadlineError
-from service.inference.batcher import Batcher, Result
+from service.inference.batcher import Batcher, Pending, Result
 from tests.support.engines import SECONDS, Recorder, images, numbers_of, run
 
 
@@ -124,3 +124,17 @@ def test_what_expires_behind_an_engine_that_hangs_leaves_nothing_in_the_queue() 
         await first
 
     run(scenario)
+
+
+def test_what_has_expired_does_not_bound_the_batch_of_another_model_behind_it() -> None:
+    small, large = Recorder("small", max_images_at_once=2), Recorder("large")
+
+    async def scenario() -> None:
+        batcher = Batcher(100)
+        expired = asyncio.get_running_loop().create_future()
+        expired.cancel()
+        batcher._queue.append(Pending(small, images(1), False, lambda _: None, False, expired, 0))
+        assert numbers_of(await batcher.submit(large, images(2, 3, 4, 5), SECONDS)) == [2, 3, 4, 5]
+
+    run(scenario)
+    assert (small.batches, large.batches) == ([], [[2, 3, 4, 5]])

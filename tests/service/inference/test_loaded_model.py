@@ -14,6 +14,7 @@ from models.exported import Outputs
 from service.inference.loaded_model import LoadedModel, images_within_limits
 from service.inference.model_repository import ModelRepository, load_model
 
+THRESHOLDS = Thresholds(min_confidence=0.8, max_novelty=0.95)
 KNOTS = np.array([0.0, 10.0, 20.0]), np.array([0.0, 0.9, 1.0])
 
 
@@ -31,7 +32,7 @@ def answering(confidence: float, score: float) -> Engine:
 @pytest.fixture
 def model(published_store: Path) -> LoadedModel:
     loaded = load_model(f"{MODEL_NAME}:latest", "cpu")
-    return replace(loaded, knots=KNOTS, thresholds=Thresholds(min_confidence=0.8, max_novelty=0.95))
+    return replace(loaded, knots=KNOTS, card=loaded.card.model_copy(update={"thresholds": THRESHOLDS}))
 
 
 @pytest.mark.parametrize(
@@ -53,7 +54,8 @@ def test_an_answer_is_accepted_where_it_is_sure_enough_and_the_image_usual_enoug
 
 def test_without_novelty_asked_for_or_known_nothing_is_said_of_it(model: LoadedModel) -> None:
     images = np.zeros((1, 784), np.float32)
-    for each, with_novelty in ((model, False), (replace(model, knots=None), True), (replace(model, thresholds=None), True)):
+    without = replace(model, card=model.card.model_copy(update={"thresholds": None}))
+    for each, with_novelty in ((model, False), (replace(model, knots=None), True), (without, True)):
         answers = each.answer(images, with_novelty)
         assert (answers.novelty, answers.accepted) == (None, None)
     assert model.answer(images, True).novelty is not None
@@ -84,10 +86,14 @@ def test_a_quick_model_is_computed_in_large_calls_and_on_a_gpu_none_on_the_event
     assert images_within_limits(answering(1, 1), images)[1] > 1000
 
 
-def test_the_operators_thresholds_take_the_place_of_the_cards(published_store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_operators_thresholds_take_the_place_of_the_cards_and_what_they_accept_is_unknown(
+    model: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tag = f"{MODEL_NAME}:latest"
-    loaded = replace(load_model(tag, "cpu"), thresholds=Thresholds(min_confidence=0.8, max_novelty=0.95))
-    monkeypatch.setattr("service.inference.model_repository.load_model", lambda *_: loaded)
-    assert ModelRepository(tag, "cpu").load().thresholds == loaded.thresholds
-    assert ModelRepository(tag, "cpu", 0.5).load().thresholds == Thresholds(min_confidence=0.5, max_novelty=0.95)
-    assert ModelRepository(tag, "cpu", 0.0, 1.0).load().thresholds == Thresholds(min_confidence=0.0, max_novelty=1.0)
+    monkeypatch.setattr("service.inference.model_repository.load_model", lambda *_: model)
+    assert ModelRepository(tag, "cpu").load() is model
+    changed = ModelRepository(tag, "cpu", 0.5).load().card
+    assert changed.thresholds == Thresholds(min_confidence=0.5, max_novelty=0.95)
+    assert (model.card.acceptance is None, changed.acceptance) == (False, None)
+    both = ModelRepository(tag, "cpu", 0.0, 1.0).load().card
+    assert both.thresholds == Thresholds(min_confidence=0.0, max_novelty=1.0)
