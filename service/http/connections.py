@@ -12,6 +12,8 @@ from service.process.listening import log_address
 
 # In one turn; after so many, clients that are connected already are answered first.
 _MAX_ACCEPTED = 128
+# For so long a connection that was still being set up when the listener was closed may send its request.
+_LATE_SECONDS = 0.2
 
 ProtocolFactory = Callable[[], asyncio.BaseProtocol]
 
@@ -50,6 +52,7 @@ class _Listener:
     def __init__(self, loop: Any, factory: ProtocolFactory, listening: socket.socket, backlog: int, tls: Any) -> None:
         self._loop, self._factory, self._socket, self._tls = loop, factory, listening, tls
         self._arriving: set[asyncio.Task[Any]] = set()
+        self._is_closed = False
         listening.setblocking(False)
         listening.listen(backlog)
         loop.add_reader(listening, self._accept)
@@ -67,12 +70,16 @@ class _Listener:
 
     async def _set_up(self, connection: socket.socket) -> None:
         try:
-            await self._loop.connect_accepted_socket(self._factory, connection, ssl=self._tls)
+            _, protocol = await self._loop.connect_accepted_socket(self._factory, connection, ssl=self._tls)
+            if self._is_closed and isinstance(protocol, Connection):
+                # uvicorn has told all that there were to end. This one would live, and uvicorn wait for it, for ever.
+                self._loop.call_later(_LATE_SECONDS, protocol.shutdown)
         except OSError:  # the client has left, or sends what is no TLS: ssl.SSLError is one too
             if self._tls:
                 metrics.FAILED_HANDSHAKES.add()
 
     def close(self) -> None:
+        self._is_closed = True
         self._loop.remove_reader(self._socket)
 
     async def wait_closed(self) -> None:

@@ -86,6 +86,10 @@ class Connection(asyncio.Protocol):
         if self._header_bytes > MAX_DISCARDED_BYTES:
             self._transport.abort()
 
+    def shutdown(self) -> None:
+        """Close the connection, once what is being answered is."""
+        self._http.shutdown()
+
     def close(self) -> None:
         self.uncork()
         if self.is_closing() or not self._is_refused:

@@ -11,7 +11,7 @@ from typing import cast
 import pytest
 import uvloop
 
-from service.http.connections import accept_all_pending
+from service.http.connections import _Listener, accept_all_pending
 from service.http.request_body import ByteBudget
 from service.observability import metrics
 
@@ -77,6 +77,35 @@ def test_after_the_close_no_connection_is_accepted(listening: socket.socket) -> 
         assert Greeting.accepted == 0
 
     uvloop.run(scenario())
+
+
+class Http(asyncio.Protocol):
+    """What `Connection` knows of uvicorn's protocol; told to shut down, it closes its connection."""
+
+    cycle = None
+
+    def __init__(self) -> None:
+        self.app_state: dict[str, object] = {}
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def shutdown(self) -> None:
+        self.transport.close()
+
+
+def test_a_connection_that_is_being_set_up_when_the_listener_is_closed_is_told_to_end(listening: socket.socket) -> None:
+    async def scenario() -> bytes:
+        loop = asyncio.get_running_loop()
+        accept_all_pending(loop, ByteBudget(2**20), 10)
+        server = await loop.create_server(Http, sock=listening)
+        with socket.create_connection(listening.getsockname()) as client:
+            client.setblocking(False)
+            cast("_Listener", server)._accept()
+            server.close()
+            return await asyncio.wait_for(loop.sock_recv(client, 1), 5)
+
+    assert uvloop.run(scenario()) == b""
 
 
 def test_plain_http_on_a_tls_port_is_counted_and_not_logged(
