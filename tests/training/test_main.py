@@ -63,7 +63,7 @@ def test_a_signal_while_tensorflow_is_imported_ends_the_run_in_a_sentence(tmp_pa
 @pytest.mark.slow
 @pytest.mark.usefixtures("_signals_are_not_ignored")
 def test_many_signals_while_the_files_of_a_version_are_made_end_the_run_in_a_sentence(tmp_path: Path):
-    process = started(tmp_path, "-m", "training", "--quiet", "--epochs", "1")
+    process = started(tmp_path, "-m", "training", "--quiet", "--epochs", "1", "--force")
     while not list((tmp_path / "temporary").rglob("model.keras")):
         assert process.poll() is None
         time.sleep(0.01)
