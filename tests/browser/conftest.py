@@ -1,8 +1,9 @@
 """Debian's Chromium over a real service. Every page must end without an error on its console or a request elsewhere."""
 
+import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -68,23 +69,26 @@ def page(open_page: OpenPage) -> Page:
     return open_page()
 
 
+@contextlib.contextmanager
+def serving_changed(published: Path, home: Path, changes: Mapping[str, object]) -> Iterator[Server]:
+    """Serve the version in `published` from `home`, its card changed."""
+    shutil.copytree(published / "models", home / "models")
+    change_card(home, changes)
+    with serving(home) as running:
+        yield running
+
+
 @pytest.fixture(scope="session")
 def knowing(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a service whose version says what it accepts, with figures that the tests know."""
-    home = tmp_path_factory.mktemp("knowing")
-    shutil.copytree(published_home / "models", home / "models")
-    change_card(home, KNOWS)
-    with serving(home) as running:
+    with serving_changed(published_home, tmp_path_factory.mktemp("knowing"), KNOWS) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def not_linear(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a service whose version can do nothing beyond probabilities."""
-    home = tmp_path_factory.mktemp("not_linear")
-    shutil.copytree(published_home / "models", home / "models")
-    change_card(home, KNOWS_NOTHING)
-    with serving(home) as running:
+    with serving_changed(published_home, tmp_path_factory.mktemp("not_linear"), KNOWS_NOTHING) as running:
         yield running
 
 

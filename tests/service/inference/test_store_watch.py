@@ -107,29 +107,18 @@ def test_without_the_gpu_that_was_asked_for_what_is_served_stays(
     assert value(counts(), "model_load_failures_total", reason="internal") == 1
 
 
-def test_a_refused_version_is_tried_again_once_it_changes(published_store: Path) -> None:
+@pytest.mark.parametrize(("spoil", "file"), [(half_written, CARD_FILE), (corrupt, LITERT_FILE)], ids=["missing", "damaged"])
+def test_a_refused_version_is_tried_again_once_its_file_is_there_or_mended(
+    published_store: Path, spoil: Callable[[Path], None], file: str
+) -> None:
     repository = ModelRepository(LATEST, "cpu")
     version = repository.load().card.version
     folder = copy_version(published_store, version, "late")
-    card = (folder / CARD_FILE).read_bytes()
-    half_written(folder)
-    make_latest(published_store, "late")
-    asyncio.run(repository.poll())
-    assert repository.served.card.version == version
-    (folder / CARD_FILE).write_bytes(card)
-    asyncio.run(repository.poll())
-    assert repository.served.card.version == "late"
-
-
-def test_a_refused_version_is_tried_again_once_a_file_is_mended_in_its_place(published_store: Path) -> None:
-    repository = ModelRepository(LATEST, "cpu")
-    version = repository.load().card.version
-    folder = copy_version(published_store, version, "mended")
-    graph = (folder / LITERT_FILE).read_bytes()
-    corrupt(folder)
-    assert poll(repository, published_store, "mended") == version
-    (folder / LITERT_FILE).write_bytes(graph)
-    assert poll(repository, published_store, "mended") == "mended"
+    content = (folder / file).read_bytes()
+    spoil(folder)
+    assert poll(repository, published_store, "late") == version
+    (folder / file).write_bytes(content)
+    assert poll(repository, published_store, "late") == "late"
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"../elsewhere", None])
