@@ -6,6 +6,8 @@ from signal import SIGINT
 
 from training import signals
 
+INTERRUPTED = 128 + SIGINT  # as a shell has it
+
 
 def main() -> int:
     """Run the command that the arguments name and return the exit code."""
@@ -21,10 +23,13 @@ def main() -> int:
         from training.output import fail
 
         # True, since signals are deferred before `latest` is renamed.
-        code = fail("interrupted; what is served is unchanged.", 128 + SIGINT)  # as a shell has it
+        code = fail("interrupted; what is served is unchanged.", INTERRUPTED)
     signals.ignore()
     return code
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    if code == INTERRUPTED:
+        os._exit(code)  # Python would end itself with the signal where the exception has passed through a library's C code
+    sys.exit(code)
