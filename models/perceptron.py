@@ -36,14 +36,14 @@ def activation(point: Point, weights: Sequence[float], bias: float) -> int:
     return (value > 0) - (value < 0)
 
 
-def fit(points: Sequence[Point], classes: Sequence[int], learning_rate: float, seed: int) -> Iterator[Epoch]:
-    """Yield the unit as drawn from N(0, 1), then after each pass over `points`, whose `classes` are -1 or 1.
+def fit(points: Sequence[Point], classes: Sequence[int], learning_rate: float, start: Sequence[float]) -> Iterator[Epoch]:
+    """Yield the unit at `start`, its weights and bias, then after each pass over `points`, whose `classes` are -1 or 1.
 
     Each point that is answered wrongly moves the weights by learning_rate · class · point and the bias by
     learning_rate · class (Rosenblatt 1958, Psychological Review 65:386-408). Ends once no point is wrong, which comes
     if a line (a plane, in three dimensions) can separate the classes, and else never.
     """
-    *weights, bias = np.random.default_rng(seed).standard_normal(len(points[0]) + 1).tolist()
+    *weights, bias = start
     number = 0
     while True:
         errors = sum(activation(point, weights, bias) != label for point, label in zip(points, classes, strict=True))
@@ -96,4 +96,5 @@ def learn_gate_with_hidden_layer(
 
 def _trained(points: Sequence[Point], target: str, learning_rate: float, seed: int, max_epochs: int) -> Unit:
     classes = [1 if digit == "1" else -1 for digit in target]
-    return Unit(target, tuple(islice(fit(points, classes, learning_rate, seed), max_epochs + 1)))
+    start = np.random.default_rng(seed).standard_normal(len(points[0]) + 1).tolist()
+    return Unit(target, tuple(islice(fit(points, classes, learning_rate, start), max_epochs + 1)))

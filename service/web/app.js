@@ -6,7 +6,7 @@ import { startBatch } from "./batch.js";
 import { startDraw } from "./draw.js";
 import { startModel } from "./model.js";
 import { byId } from "./paint.js";
-import { openPerceptron, pause, retryPerceptron, startPerceptron } from "./perceptron.js";
+import { openPerceptron, pause, startPerceptron } from "./perceptron.js";
 import { isLinear, onChange, present, update } from "./present.js";
 import { startTemplates } from "./templates.js";
 import { startWhy } from "./why.js";
@@ -60,7 +60,6 @@ async function onVersion(/** @type {string | null} */ version) {
   if (version === null || (version === loaded && !wasAway)) return;
   try {
     if (version !== loaded) await loadWhatIsServed();
-    retryPerceptron();
     if (present.pixels) ask(present.pixels); // the present picture, read by the version that is served now
   } catch (error) {
     showService(error instanceof Unreachable);

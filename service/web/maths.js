@@ -2,7 +2,7 @@
  *
  * @typedef {import("./present.js").Weights} Weights
  * @typedef {{number: number, weights: number[], bias: number, errors: number}} Epoch  of a perceptron
- * @typedef {{target: string, learned: boolean, epochs: Epoch[]}} Unit
+ * @typedef {{epochs: Epoch[]}} Unit
  * @typedef {{units: Epoch[], errors: number, learning: "all" | "hidden" | "output", last: boolean}} Frame
  */
 
@@ -139,7 +139,8 @@ export function lineIn(polygon, weights, bias) {
   return clip(polygon, weights, bias).filter(([x, y]) => Math.abs(weights[0] * x + weights[1] * y + bias) < 1e-9);
 }
 
-/** The epochs of a training as they are shown: hidden units learn side by side, the output after them. @type {(units: Unit[]) => Frame[]} */
+/** The epochs of a training as they are shown: hidden units learn side by side, the output after them. One unit that is still
+ * wrong is never at its last. @type {(units: Unit[]) => Frame[]} */
 export function film(units) {
   const first = units.length > 1 ? units.slice(0, 2) : units;
   const half = Math.max(...first.map((unit) => unit.epochs.length));
@@ -148,7 +149,8 @@ export function film(units) {
     const shown = units.map(({ epochs }, place) => epochs[clamp(place === 2 ? time - half : time, 0, epochs.length - 1)]);
     const learning = units.length === 1 ? "all" : time < half ? "hidden" : "output";
     const counted = learning === "output" ? shown.slice(2) : shown.slice(0, first.length);
-    return { units: shown, errors: counted.reduce((sum, unit) => sum + unit.errors, 0), learning, last: time === length - 1 };
+    const errors = counted.reduce((sum, unit) => sum + unit.errors, 0);
+    return { units: shown, errors, learning, last: time === length - 1 && (units.length > 1 || !errors) };
   });
 }
 

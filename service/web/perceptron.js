@@ -1,119 +1,135 @@
-/** The view of the perceptron: plays the training that the service computes, and keeps all of its state in the address. */
+/** The view of the perceptron: trains it, plays the training, and keeps all of its state in the address. */
 
-import { get } from "./api.js";
-import { answer, clamp, film, lineIn, regions } from "./maths.js";
+import { start, train } from "./learning.js";
+import { film } from "./maths.js";
 import { byId, element, shape, signed } from "./paint.js";
+import { MAX_POINTS, placed, showPlane, startPlane } from "./plane.js";
 
 const CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]];
 const GATES = { AND: "0001", OR: "0111", XOR: "0110" };
 const NO_LINE = ["0110", "1001"]; // of all sixteen, the two that no line can do: XOR and its opposite
-const PLANE = [[-0.3, -0.3], [1.3, -0.3], [1.3, 1.3], [-0.3, 1.3]];
-const EPOCH_MILLISECONDS = 220;
-const CHART = { left: 18, right: 400, base: 80, height: 68, fewest: 24 };
+const MAX_EPOCHS = 200; // of each unit of a network, and before a unit alone counts as still wrong
+const LAST_ADDRESSED = 9999;
+const CHART = { left: 18, right: 400, base: 80, height: 68, fewest: 24, most: 200 };
 
-const state = { target: GATES.AND, rate: "0.1", seed: 0, hidden: false, epoch: 0 };
+const state = { target: GATES.AND, points: CORNERS, rate: "0.1", speed: "220", seed: 0, hidden: false, epoch: 0 };
 /** @type {import("./maths.js").Frame[]} */
 let frames = [];
 /** @type {ReturnType<typeof setInterval> | undefined} */
 let playing;
-let asked = ""; // the training that is wanted; another one that comes late is let go
 
 export function startPerceptron() {
   byId("gates").prepend(...Object.entries(GATES).map(([name, target]) => {
     const button = element("button", { type: "button", "data-target": target }, name);
-    button.addEventListener("click", () => train({ target }));
+    button.addEventListener("click", () => restart({ target, points: CORNERS }));
     return button;
   }));
-  byId("square").append(...CORNERS.map(corner));
+  startPlane((points, target, said) => restart({ points, target }, said));
   byId("play").addEventListener("click", () => (playing ? pause() : play()));
   byId("step").addEventListener("click", () => (pause(), goTo(state.epoch + 1)));
   byId("reset").addEventListener("click", () => (pause(), goTo(0)));
-  byId("restart").addEventListener("click", () => train({ seed: state.seed + 1 }));
-  byId("rate").addEventListener("change", () => train({ rate: byId("rate").value }));
-  byId("hidden-layer").addEventListener("change", () => train({ hidden: byId("hidden-layer").checked }));
-  byId("solve").addEventListener("click", async () => {
+  byId("restart").addEventListener("click", () => restart({ seed: state.seed + 1 }));
+  byId("rate").addEventListener("change", () => restart({ rate: byId("rate").value }));
+  byId("speed").addEventListener("change", () => {
+    state.speed = byId("speed").value;
+    if (playing) play();
+    else tell();
+  });
+  byId("hidden-layer").addEventListener("change", () => restart({ hidden: byId("hidden-layer").checked }));
+  byId("solve").addEventListener("click", () => {
     byId("hidden-layer").focus(); // this button goes away
-    await train({ hidden: true });
+    restart({ hidden: true });
     play();
   });
 }
 
-/** @param {number[]} point @param {number} place */
-function corner(point, place) {
-  const button = element("button", { type: "button", class: "corner", "data-at": point.join("") });
-  button.addEventListener("click", () => {
-    const flipped = state.target[place] === "1" ? "0" : "1";
-    train({ target: state.target.slice(0, place) + flipped + state.target.slice(place + 1) });
-  });
-  return button;
-}
-
-/** Show the state that an address has; what is missing or no such state is as at the start. @param {URLSearchParams} query */
+/** Show the state that an address has; what is missing or no such state is as at the start. One without any keeps what is shown.
+ * @param {URLSearchParams} query */
 export function openPerceptron(query) {
-  const [target, rate] = [query.get("target") ?? "", query.get("rate") ?? ""];
-  const whole = (/** @type {string} */ name) => (/^\d{1,9}$/.test(query.get(name) ?? "") ? Number(query.get(name)) : 0);
-  const isRate = [...byId("rate").options].some((option) => option.value === rate);
-  train({
-    target: /^[01]{4}$/.test(target) ? target : GATES.AND,
-    rate: isRate ? rate : "0.1",
+  if (frames.length && !`${query}`) return tell();
+  const given = (/** @type {string} */ name) => query.get(name) ?? "";
+  const whole = (/** @type {string} */ name) => (/^\d{1,9}$/.test(given(name)) ? Number(given(name)) : 0);
+  const option = (/** @type {string} */ name, /** @type {string} */ other) =>
+    [...byId(name).options].some(({ value }) => value === given(name)) ? given(name) : other;
+  const points = pointsIn(given("points"));
+  const isTarget = /^[01]+$/.test(given("target")) && given("target").length === points.length;
+  restart({
+    points: isTarget ? points : CORNERS,
+    target: isTarget ? given("target") : GATES.AND,
+    rate: option("rate", "0.1"),
+    speed: option("speed", "220"),
     seed: whole("seed"),
-    hidden: query.get("hidden") === "1",
-    epoch: whole("epoch"),
+    hidden: given("hidden") === "1",
+    epoch: Math.min(whole("epoch"), LAST_ADDRESSED),
   });
 }
 
-/** Train anew, from the start unless an epoch is given, and show it. @param {Partial<typeof state>} changes */
-async function train(changes) {
-  pause();
-  const { target, rate, seed, hidden } = Object.assign(state, { epoch: 0 }, changes);
-  const mine = new URLSearchParams({ target, learning_rate: rate, seed: `${seed}`, hidden: `${hidden}` }).toString();
-  asked = mine;
-  showControls();
-  try {
-    const { units } = await get(`perceptron?${mine}`);
-    if (mine !== asked) return;
-    frames = film(units);
-    goTo(state.epoch);
-  } catch (error) {
-    byId("state").textContent = `No training: ${/** @type {Error} */ (error).message}.`;
-  }
+/** The points of an address, "0_0_0.25_1" for two, or else the corners. */
+function pointsIn(/** @type {string} */ text) {
+  const numbers = text.split("_").map(Number);
+  const count = numbers.length / 2;
+  if (!text || !Number.isInteger(count) || count > MAX_POINTS || !numbers.every(Number.isFinite)) return CORNERS;
+  return Array.from({ length: count }, (_, place) => placed(numbers.slice(2 * place, 2 * place + 2)));
 }
 
-/** Train once more what could not be trained while the service was away. */
-export const retryPerceptron = () => void (!frames.length && asked && train({ epoch: state.epoch }));
+/** Train anew, from the start unless an epoch is given, and show it. @param {Partial<typeof state>} changes @param {string | null} [said] */
+function restart(changes, said) {
+  pause();
+  Object.assign(state, { epoch: 0 }, changes);
+  showControls();
+  frames = [];
+  goTo(state.epoch, said);
+}
 
 function play() {
-  if (frames[state.epoch]?.last) goTo(0);
+  clearInterval(playing);
+  if (frames[state.epoch].last) goTo(0);
   byId("play").textContent = "Pause";
   playing = setInterval(() => {
     goTo(state.epoch + 1);
-    if (frames[state.epoch]?.last) pause();
-  }, EPOCH_MILLISECONDS);
+    if (frames[state.epoch].last) pause();
+  }, Number(state.speed));
 }
 
 export function pause() {
+  if (!playing) return;
   clearInterval(playing);
   playing = undefined;
   byId("play").textContent = "Play";
+  tell();
 }
 
-function goTo(/** @type {number} */ epoch) {
-  if (!frames.length) return;
-  state.epoch = clamp(epoch, 0, frames.length - 1);
-  const query = new URLSearchParams({ ...state, seed: `${state.seed}`, hidden: state.hidden ? "1" : "0", epoch: `${state.epoch}` });
-  if (location.hash.startsWith("#perceptron")) history.replaceState(null, "", `#perceptron?${query}`);
+/** @param {number} epoch @param {string | null} [said]  of what led there; null while more of it is to come */
+function goTo(epoch, said = "") {
+  const { points, target, rate, seed, hidden } = state;
+  const starts = Array.from({ length: hidden ? 3 : 1 }, (_, unit) => start(seed + unit));
+  const maxEpochs = hidden ? MAX_EPOCHS : Math.max(MAX_EPOCHS, epoch);
+  if (epoch >= frames.length && !frames.at(-1)?.last) frames = film(train(points, target, Number(rate), starts, maxEpochs));
+  state.epoch = Math.min(epoch, frames.length - 1);
   showFrame(frames[state.epoch]);
+  if (!playing && said !== null) tell(said);
+}
+
+/** Write the address and tell a screen reader. Not while it plays: browsers let no page write so often, and nobody can listen. */
+function tell(said = "") {
+  const { points, hidden, ...rest } = state;
+  const own = points === CORNERS ? {} : { points: points.flat().join("_") };
+  const values = Object.entries({ ...rest, ...own, hidden: Number(hidden) }).map(([name, value]) => [name, `${value}`]);
+  if (location.hash.startsWith("#perceptron")) history.replaceState(null, "", `#perceptron?${new URLSearchParams(values)}`);
+  byId("training").textContent = `${said}${state.epoch} ${words(frames[state.epoch])}`;
 }
 
 function showControls() {
-  const { target, rate, hidden } = state;
-  for (const button of byId("gates").querySelectorAll("button")) button.setAttribute("aria-pressed", `${button.dataset.target === target}`);
-  byId("own").textContent = Object.values(GATES).includes(target) ? "" : "or your own";
+  const { target, points, rate, speed, hidden } = state;
+  const gate = points === CORNERS ? target : "";
+  for (const button of byId("gates").querySelectorAll("[data-target]")) button.setAttribute("aria-pressed", `${button.dataset.target === gate}`);
+  byId("own").textContent = Object.values(GATES).includes(gate) ? "" : "or your own";
   byId("rate").value = rate;
+  byId("speed").value = speed;
   byId("hidden-layer").checked = hidden;
   byId("layered").hidden = !hidden;
-  byId("never").hidden = hidden || !NO_LINE.includes(target);
-  const [outer, inner] = target === "0110" ? ["< 0", "> 0"] : ["> 0", "< 0"];
+  byId("never").hidden = hidden || !NO_LINE.includes(gate);
+  const [outer, inner] = target === "0110" ? ["< 0", "> 0"] : ["> 0", "< 0"];
   byId("proof").replaceChildren(...[
     `(0, 0) and (1, 1) need b ${outer} and w₁+w₂+b ${outer}, so w₁+w₂+2b ${outer}.`,
     `(1, 0) and (0, 1) need w₁+b ${inner} and w₂+b ${inner}, so w₁+w₂+2b ${inner}.`,
@@ -123,13 +139,12 @@ function showControls() {
 
 /** @param {import("./maths.js").Frame} frame */
 function showFrame(frame) {
-  showPlane(frame);
-  showCorners(frame);
+  showPlane(state.points, state.target, frame);
   showErrors();
   byId("epoch").textContent = `${state.epoch}`;
   byId("state").textContent = words(frame);
   byId("formula").replaceChildren(...frame.units.map(({ weights: [one, other], bias }, place) => {
-    const name = frame.units.length > 1 ? ["left:", "right:", "output:"][place] : "1 where";
+    const name = frame.units.length > 1 ? ["h₁ = 1 where", "h₂ = 1 where", "1 where"][place] : "1 where";
     const input = place === 2 ? "h" : "x";
     return element("span", {}, `${name} ${signed(one, 2)}·${input}₁ ${signed(other, 2)}·${input}₂ ${signed(bias, 2)} > 0`);
   }));
@@ -141,47 +156,23 @@ function showFrame(frame) {
 function words({ errors, learning, last }) {
   const epochs = state.epoch === 1 ? "epoch" : "epochs";
   if (last && !errors) return `${epochs}, and nothing is wrong, so nothing moves any more.`;
-  const wrong = `${errors} ${errors === 1 ? "answer is" : "answers are"}${last ? " still" : ""} wrong`;
+  const wrong = `${errors} ${errors === 1 ? "answer is" : "answers are"}${last || state.epoch >= MAX_EPOCHS ? " still" : ""} wrong`;
   const who = { all: "", hidden: ": the hidden two learn their halves", output: ": the output learns OR of the hidden two" }[learning];
   return `${epochs}${who}, ${wrong}.`;
 }
 
-/** @param {import("./maths.js").Frame} frame */
-function showPlane({ units, learning }) {
-  const path = (/** @type {number[][]} */ points) => points.map(([x, y]) => `${x},${-y}`).join(" "); // in SVG, up is less
-  const shaded = learning === "hidden" ? [] : regions(units, PLANE);
-  byId("plane").replaceChildren(
-    ...shaded.map((region) => shape("polygon", { class: region.answer > 0 ? "one" : "zero", points: path(region.polygon) })),
-    shape("rect", { class: "unit", x: 0, y: -1, width: 1, height: 1 }),
-    ...units.slice(0, 2).map(({ weights, bias }) => shape("polyline", { class: "line", points: path(lineIn(PLANE, weights, bias)) })),
-    shape("text", { x: 0.47, y: 0.2 }, "x₁"),
-    shape("text", { x: -0.25, y: -0.48 }, "x₂"),
-  );
-}
-
-/** @param {import("./maths.js").Frame} frame */
-function showCorners({ units, learning }) {
-  for (const [place, button] of [...byId("square").querySelectorAll(".corner")].entries()) {
-    const [point, given] = [CORNERS[place], state.target[place]];
-    const wrong = learning !== "hidden" && answer(units, point) !== (given === "1" ? 1 : -1);
-    button.textContent = given;
-    button.classList.toggle("one", given === "1");
-    button.classList.toggle("wrong", wrong);
-    button.setAttribute("aria-label", `(${point.join(", ")}) is of class ${given}${wrong ? ", answered wrongly" : ""}; press to change it`);
-  }
-}
-
 function showErrors() {
-  const counts = frames.slice(0, state.epoch + 1).map((frame) => frame.errors);
-  const most = Math.max(4, ...frames.map((frame) => frame.errors));
+  const first = Math.max(0, state.epoch + 1 - CHART.most);
+  const counts = frames.slice(first, state.epoch + 1).map((frame) => frame.errors);
+  const most = Math.max(4, ...counts);
   const step = (CHART.right - CHART.left) / Math.max(CHART.fewest, counts.length);
-  const bars = counts.map((count, epoch) => {
+  const bars = counts.map((count, place) => {
     const height = (count / most) * CHART.height || 1;
-    const place = { x: CHART.left + epoch * step, y: CHART.base - height, width: 0.8 * step, height };
-    return shape("rect", { class: epoch === state.epoch ? "now" : "bar", ...place });
+    const box = { x: CHART.left + place * step, y: CHART.base - height, width: 0.8 * step, height };
+    return shape("rect", { class: first + place === state.epoch ? "now" : "bar", ...box });
   });
   const rule = shape("line", { class: "rule", x1: CHART.left, x2: CHART.right, y1: CHART.base, y2: CHART.base });
-  const texts = [[0, CHART.base - CHART.height + 8, `${most}`], [0, CHART.base, "0"], [CHART.left, CHART.base + 14, "errors after each epoch"]];
+  const texts = [[0, CHART.base - CHART.height + 8, `${most}`], [0, CHART.base, "0"], [CHART.left, CHART.base + 14, first ? `errors after each epoch from ${first} on` : "errors after each epoch"]];
   byId("errors").replaceChildren(rule, ...bars, ...texts.map(([x, y, words]) => shape("text", { x, y }, `${words}`)));
   byId("errors").setAttribute("aria-label", `Errors after each epoch, the last ten: ${counts.slice(-10).join(", ")}`);
 }

@@ -45,7 +45,7 @@ def centre_of_mass(image: np.ndarray) -> np.ndarray:
 
 
 def test_the_arithmetic_knows_no_document() -> None:
-    for name in ("maths", "files"):
+    for name in ("maths", "files", "learning"):
         source = (ROOT / f"service/web/{name}.js").read_text()
         assert not any(word in source for word in ("document.", "window.", "fetch(", "querySelector")), name
 

@@ -52,14 +52,14 @@ def test_a_hidden_layer_of_two_learns_all_sixteen(target: str, seed: int):
 
 
 def test_a_step_of_the_rule_is_as_computed_by_hand():
-    start, after = islice(fit([(2, 3)], [1], 0.5, seed=3), 2)
+    start, after = islice(fit([(2, 3)], [1], 0.5, (2, -2.5, 0.4)), 2)
     assert start.errors == 1
     assert after.weights == pytest.approx([start.weights[0] + 1, start.weights[1] + 1.5])
     assert after.bias == pytest.approx(start.bias + 0.5)
 
 
 def test_a_right_answer_moves_nothing_and_ends_it():
-    (only,) = fit([(2, 3)], [-1], 0.5, seed=3)
+    (only,) = fit([(2, 3)], [-1], 0.5, (2, -2.5, 0.4))
     assert (only.number, only.errors) == (0, 0)
 
 
