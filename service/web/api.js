@@ -7,7 +7,7 @@ const WATCH_MILLISECONDS = 2000;
 const GATEWAY_ERRORS = [502, 503, 504];
 
 /** @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} or throws the service's own sentence */
-async function request(path, options) {
+export async function request(path, options) {
   const answer = await fetch(path, { cache: "no-cache", ...options }).catch(() => null);
   if (answer?.ok) return answer;
   if (!answer || GATEWAY_ERRORS.includes(answer.status)) throw new Unreachable("the service does not answer");

@@ -4,6 +4,7 @@ import { startAnswer } from "./answer.js";
 import { get, latestOnly, predict, Unreachable, watch } from "./api.js";
 import { startBatch } from "./batch.js";
 import { startDraw } from "./draw.js";
+import { startLive } from "./live.js";
 import { startModel } from "./model.js";
 import { byId } from "./paint.js";
 import { openPerceptron, pause, startPerceptron } from "./perceptron.js";
@@ -11,7 +12,7 @@ import { isLinear, onChange, present, update } from "./present.js";
 import { startTemplates } from "./templates.js";
 import { startWhy } from "./why.js";
 
-const VIEWS = ["draw", "templates", "model", "batch", "perceptron"];
+const VIEWS = ["draw", "templates", "model", "batch", "perceptron", "live"];
 
 /** @type {string | null} the version whose card, weights and samples are here */
 let loaded = null;
@@ -66,7 +67,7 @@ async function onVersion(/** @type {string | null} */ version) {
   }
 }
 
-for (const start of [startDraw, startAnswer, startWhy, startTemplates, startModel, startBatch, startPerceptron]) start();
+for (const start of [startDraw, startAnswer, startWhy, startTemplates, startModel, startBatch, startPerceptron, startLive]) start();
 onChange(({ pixels }) => (pixels ? ask(pixels) : pixels === null && update({ answer: null })));
 addEventListener("hashchange", route);
 // A file dropped beside its place would replace the page.

@@ -24,7 +24,7 @@ export function startPerceptron() {
     button.addEventListener("click", () => restart({ target, points: CORNERS }));
     return button;
   }));
-  startPlane((points, target, said) => restart({ points, target }, said));
+  startPlane((points, target) => restart({ points, target }));
   byId("play").addEventListener("click", () => (playing ? pause() : play()));
   byId("step").addEventListener("click", () => (pause(), goTo(state.epoch + 1)));
   byId("reset").addEventListener("click", () => (pause(), goTo(0)));
@@ -72,13 +72,13 @@ function pointsIn(/** @type {string} */ text) {
   return Array.from({ length: count }, (_, place) => placed(numbers.slice(2 * place, 2 * place + 2)));
 }
 
-/** Train anew, from the start unless an epoch is given, and show it. @param {Partial<typeof state>} changes @param {string | null} [said] */
-function restart(changes, said) {
+/** Train anew, from the start unless an epoch is given, and show it. @param {Partial<typeof state>} changes */
+function restart(changes) {
   pause();
   Object.assign(state, { epoch: 0 }, changes);
   showControls();
   frames = [];
-  goTo(state.epoch, said);
+  goTo(state.epoch);
 }
 
 function play() {
@@ -99,24 +99,24 @@ export function pause() {
   tell();
 }
 
-/** @param {number} epoch @param {string | null} [said]  of what led there; null while more of it is to come */
-function goTo(epoch, said = "") {
+function goTo(/** @type {number} */ epoch) {
   const { points, target, rate, seed, hidden } = state;
   const starts = Array.from({ length: hidden ? 3 : 1 }, (_, unit) => start(seed + unit));
   const maxEpochs = hidden ? MAX_EPOCHS : Math.max(MAX_EPOCHS, epoch);
   if (epoch >= frames.length && !frames.at(-1)?.last) frames = film(train(points, target, Number(rate), starts, maxEpochs));
   state.epoch = Math.min(epoch, frames.length - 1);
   showFrame(frames[state.epoch]);
-  if (!playing && said !== null) tell(said);
+  if (!playing) tell();
 }
 
 /** Write the address and tell a screen reader. Not while it plays: browsers let no page write so often, and nobody can listen. */
-function tell(said = "") {
+function tell() {
   const { points, hidden, ...rest } = state;
   const own = points === CORNERS ? {} : { points: points.flat().join("_") };
   const values = Object.entries({ ...rest, ...own, hidden: Number(hidden) }).map(([name, value]) => [name, `${value}`]);
   if (location.hash.startsWith("#perceptron")) history.replaceState(null, "", `#perceptron?${new URLSearchParams(values)}`);
-  byId("training").textContent = `${said}${state.epoch} ${words(frames[state.epoch])}`;
+  const point = document.activeElement?.matches(".point") ? `${document.activeElement.ariaLabel?.split(";")[0]}. ` : "";
+  byId("training").textContent = `${point}${state.epoch} ${words(frames[state.epoch])}`;
 }
 
 function showControls() {

@@ -81,7 +81,7 @@ def test_points_are_added_moved_changed_and_removed_by_keyboard_and_told(page: P
         page.keyboard.press(key)
     assert about(places(page)[4]) == pytest.approx((x + 0.1, y - 0.05))
     expect(added).to_be_focused()
-    expect(page.locator("#training")).to_contain_text(f"({x + 0.1:.2g}, {y - 0.05:.2g}) is of class 1. 0 epochs, ")
+    expect(page.locator("#training")).to_contain_text(f"({x + 0.1:.2g}, {y - 0.05:.2g}) is of class 1")
     page.keyboard.press("Enter")
     assert places(page)[4].endswith(":0")
     page.keyboard.press("Delete")
