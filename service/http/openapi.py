@@ -102,18 +102,21 @@ def _predict(settings: Settings) -> dict[str, Any]:
     return {
         "operationId": "predict",
         "summary": "Answer which digit each image shows.",
-        "parameters": [_EXPLAIN],
+        "parameters": [_flag(name, description) for name, description in _FLAGS.items()],
         "requestBody": {"required": True, "content": {each: {"schema": _body(each, settings)} for each in REQUEST_FORMATS}},
         "responses": {"200": _ANSWER} | _refused(refusals),
     }
 
 
-_EXPLAIN = {
-    "name": "explain",
-    "in": "query",
-    "description": "Add the evidence for each answer; with a JSON answer only.",
-    "schema": {"type": "boolean", "default": False},
+_FLAGS = {
+    "explain": "Add the evidence for each answer; with a JSON answer only.",
+    "seen": "Add the 28×28 pixels that the model was given for each image; with a JSON answer only.",
 }
+
+
+def _flag(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": {"type": "boolean", "default": False}}
+
 
 _ANSWER = {
     "description": "The answers, in the order of the images; as bytes, N × 10 little-endian float32 probabilities.",

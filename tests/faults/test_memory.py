@@ -175,9 +175,10 @@ def test_evidence_for_as_many_images_as_may_come_does_neither(warm: Server, name
     assert 200 in watched(warm, name, AT_ONCE, "/predict?explain=true")
 
 
-def test_answers_that_are_not_read_take_little_memory_and_are_cut_off(reading_home: Path) -> None:
+@pytest.mark.parametrize("query", ["explain=true", "explain=true&seen=true"])  # 9 MB of answer, and 12
+def test_answers_that_are_not_read_take_little_memory_and_are_cut_off(reading_home: Path, query: str) -> None:
     dense = np.random.default_rng(0).integers(1, 256, (1024, 784), np.uint8).tobytes()
-    request = post(dense, BYTES, "/predict?explain=true")  # 9 MB of answer
+    request = post(dense, BYTES, f"/predict?{query}")
     with serving(reading_home, REQUEST_TIMEOUT_SECONDS="2") as server, contextlib.ExitStack() as clients:
         status_of(server, request)
         time.sleep(QUIET_SECONDS)
