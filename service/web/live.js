@@ -81,7 +81,7 @@ function show() {
   lines("accepted", spans, [spans.map(accepted)], percent,
     `${share === null ? "–" : percent(share)} of images${expected ? `; of the validation digits ${percent(expected)}` : ""}`);
   bars("digits", digits(whole), "digit answered");
-  for (const name of ["confidence", "novelty"]) bars(name, inBuckets(`prediction_${name}_bucket`)(whole), `${name}, up to so many %`);
+  for (const name of ["confidence", "novelty"]) bars(name, inBuckets(`prediction_${name}_bucket`)(whole), `${name}, up to that many %`);
 }
 
 /** @param {string} name @param {Element[]} shapes @param {string} words @param {string} [label] */
@@ -99,7 +99,7 @@ function lines(name, spans, values, told, words) {
   const way = (/** @type {(number | null)[]} */ line) => line.flatMap((value, place) => (value === null ? [] :
     [`${WIDTH * (1 - (now - spans[place].to.at) / KEPT_SECONDS)},${BASE - ((BASE - TOP) * value) / (most || 1)}`])).join(" ");
   const drawn = values.map((line, place) => shape("polyline", { class: `curve${place ? " ideal" : ""}`, points: way(line) }));
-  draw(name, [...drawn, shape("text", { x: 0, y: TOP - 5 }, most ? `${told(most)} at most` : "")], words, "in the last two minutes");
+  draw(name, [...drawn, shape("text", { x: 0, y: TOP - 5 }, most ? `highest: ${told(most)}` : "")], words, "in the last two minutes");
 }
 
 /** Shares in percent. @type {(name: string, counts: import("./samples.js").Counts, by: string) => void} */

@@ -22,6 +22,8 @@ VIEWS = {
     "batch": "#batch",
     "perceptron": "#perceptron?target=0110&epoch=14",
     "hidden": "#perceptron?target=0110&hidden=1&epoch=99",
+    "points": "#perceptron?target=0110010&points=0_0_0_1_1_0_1_1_0.4_0.3_0.7_0.5_0.3_0.75&epoch=14",
+    "live": "#live",
 }
 
 
@@ -45,8 +47,11 @@ def show(page: Page, view: str, mnist: Mnist) -> None:
         expect(page.locator("#progress")).to_contain_text("1,000 answered, ")
     if view == "model":
         page.locator("#curve").evaluate("image => image.decode()")
-    if view in ("perceptron", "hidden"):
+    if view in ("perceptron", "hidden", "points"):
         expect(page.locator("#formula")).not_to_be_empty()
+    if view == "live":
+        expect(page.locator("#versions tr")).not_to_have_count(0)
+        expect(page.locator("#tile-rate polyline")).to_have_attribute("points", re.compile(" "))  # two spans, so a line
     page.evaluate("scrollTo(0, 0)")
 
 

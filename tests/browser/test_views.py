@@ -78,6 +78,18 @@ def test_the_confusion_matrix_and_the_calibration_are_those_of_the_card(open_pag
     assert page.locator("#curve").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 500
 
 
+def test_on_a_phone_the_learning_curve_is_as_large_as_on_a_desk_and_can_be_scrolled(open_page: OpenPage) -> None:
+    page = open_page("#model", size=(390, 664))
+    curve, region = page.locator("#curve"), page.get_by_role("region", name="Learning curve")
+    curve.evaluate("image => image.decode()")
+    assert curve.evaluate("image => image.getBoundingClientRect().width") == 760
+    region.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_timeout(300)
+    assert region.evaluate("it => it.scrollLeft") > 0
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
 # Batch
 
 
