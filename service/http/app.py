@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ApiError
+from service.http.api_docs import api_docs_routes
 from service.http.auth import ApiKeyAuth
 from service.http.connections import accept_all_pending
 from service.http.endpoint import InferenceEndpoint
@@ -62,6 +63,7 @@ class App:
             Route("/docs.json", self._docs_json),
             Route("/schema.json", app, methods=["GET"]),
             *page_routes(self._repository),
+            *(api_docs_routes() if settings.api_docs else ()),
         ]
         by_path = {route.path: route for route in routes}
         self._router = Router(by_path)
@@ -107,7 +109,7 @@ class App:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = scope["route"]
         try:
-            self._keys.check(scope["path"], scope["headers"])
+            self._keys.check(route.path if route else None, scope["method"], scope["headers"])
             if route is None:
                 sentence = f"there is no {scope['path'][:80]}; send images to POST /predict, or see GET /docs.json."
                 raise ApiError(404, "not_found", sentence)

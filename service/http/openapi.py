@@ -6,7 +6,10 @@ from typing import Any
 from pydantic.json_schema import models_json_schema
 
 from models.digits import IMAGE_SHAPE, MAX_PIXEL, NUM_PIXELS
-from service.http.pages import FILES, PICTURE, PICTURES, PerceptronQuery, file_names, file_type
+from service.http import api_docs
+from service.http.auth import public_routes
+from service.http.documents import file_type
+from service.http.pages import FILES, PICTURE, PICTURES, PerceptronQuery, file_names
 from service.observability.metrics import STAGES
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG, REQUEST_FORMATS
 from service.protocols.native import ErrorResponse, PredictionResponse
@@ -20,7 +23,7 @@ _BINARY = {"type": "string", "format": "binary"}
 
 def openapi_document(settings: Settings) -> dict[str, Any]:
     """Return the document (OpenAPI 3.1) for a service that runs with `settings`."""
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {
             "title": "Digit classifier",
@@ -32,7 +35,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "paths": {
             "/predict": {"post": _predict(settings)},
             "/model": {"get": _get("The card of the version that is served.", JSON)},
-            **_page_paths(),
+            **_page_paths(settings),
             "/livez": {"get": _get("200 unless the engine has not answered for long.", "text/plain", refusals=_ENGINE_SILENT)},
             "/readyz": {"get": _get("200 once the version answered its golden digits.", "text/plain", refusals=_DRAINING)},
             "/metrics": {"get": _get("Metrics of all workers, for Prometheus.", "text/plain")},
@@ -41,6 +44,12 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         },
         "components": {"schemas": _schemas()},
     }
+    if settings.api_keys:
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}]
+        for path in public_routes(settings.public_metrics) & document["paths"].keys():
+            document["paths"][path]["get"]["security"] = []
+    return document
 
 
 def _schemas() -> dict[str, Any]:
@@ -66,7 +75,7 @@ def _get(
     return {"summary": description, "parameters": parameters, "responses": {"200": answer} | _refused(refusals)}
 
 
-def _page_paths() -> dict[str, Any]:
+def _page_paths(settings: Settings) -> dict[str, Any]:
     query = PerceptronQuery.model_json_schema()["properties"]
     in_query = [{"name": name, "in": "query", "schema": schema} for name, schema in query.items()]
     file, picture = _in_path("file", file_names()), _in_path("name", PICTURES)
@@ -80,6 +89,10 @@ def _page_paths() -> dict[str, Any]:
             "A perceptron's training on the unit square's corners, by epoch.", JSON, parameters=in_query, refusals=_MALFORMED
         ),
     }
+    if settings.api_docs:
+        viewer = _in_path("file", sorted(api_docs.FOLDERS))
+        operations[api_docs.INDEX] = _get("This document as a page where requests can be tried.", "text/html")
+        operations[api_docs.FILE] = _get("A file of that page.", "text/css", "text/javascript", parameters=viewer)
     for operation in operations.values():
         operation["responses"]["304"] = {"description": "The client has it: its ETag is in If-None-Match."}
     return {path: {"get": operation} for path, operation in operations.items()}
@@ -150,6 +163,9 @@ _BODIES = {
 }
 
 
+_STROKE = [MAX_PIXEL * (5 <= row < 23 and 13 <= column < 15) for row in range(_ROWS) for column in range(_COLUMNS)]
+
+
 def _json_body(settings: Settings) -> dict[str, Any]:
     pixel = {"type": "number", "minimum": 0, "maximum": MAX_PIXEL}
     flat, square = _array(pixel, NUM_PIXELS), _array(_array(pixel, _COLUMNS), _ROWS)
@@ -159,6 +175,7 @@ def _json_body(settings: Settings) -> dict[str, Any]:
         "required": ["images"],
         "properties": {"images": {"oneOf": images}},
         "additionalProperties": False,
+        "examples": [{"images": [_STROKE]}],
     }
 
 
