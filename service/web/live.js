@@ -1,8 +1,8 @@
 /** The live view: what the metrics of one instance say, asked for while somebody watches, and which versions are published. */
 
-import { get, latestOnly, request, Unreachable } from "./api.js";
+import { get, latestOnly, Overloaded, request, Unreachable } from "./api.js";
 import { byId, element, number, percent, shape } from "./paint.js";
-import { onChange } from "./present.js";
+import { onChange, present } from "./present.js";
 import { counted, KEPT_SECONDS, keep, quantile, read, total } from "./samples.js";
 
 /** @typedef {import("./samples.js").Sample} Sample @typedef {{from: Sample | null, to: Sample}} Span */
@@ -19,14 +19,13 @@ let isClosed = false;
 const short = new Intl.NumberFormat("en", { maximumSignificantDigits: 3 }).format;
 const milliseconds = (/** @type {number | null} */ seconds) => (seconds === null ? "–" : `${short(1000 * seconds)} ms`);
 const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "short" });
-const isWatched = () => !document.hidden && !byId("view-live").hidden;
+const isWatched = () => !document.hidden && present.view === "live";
 
 export function startLive() {
   byId("tiles").append(...Object.entries(TILES).map(([name, title]) => element("figure", { id: `tile-${name}` }, element("h2", {}, title),
     shape("svg", { class: "chart", viewBox: `0 0 ${WIDTH} 94`, role: "img" }), element("figcaption"))));
-  new MutationObserver(open).observe(byId("view-live"), { attributeFilter: ["hidden"] });
   document.addEventListener("visibilitychange", open);
-  onChange(({ card }) => card && open());
+  onChange(({ card, view }) => (card || view) && open());
   setInterval(() => isWatched() && !isClosed && poll(null), POLL_MILLISECONDS);
 }
 
@@ -42,7 +41,7 @@ const poll = latestOnly(async () => {
     isClosed = false;
     show();
   } catch (error) {
-    if (error instanceof Unreachable) return; // which the page says above every view
+    if (error instanceof Unreachable || error instanceof Overloaded) return; // which the page says above every view
     isClosed = true;
     byId("live-closed").textContent = `The metrics of this service are closed to this page: ${/** @type {Error} */ (error).message}`;
   }

@@ -1,6 +1,7 @@
 /** The view of the model card: in words, as charts of reliability and of coverage, as a confusion matrix. */
 
 import { byId, element, number, percent, shape } from "./paint.js";
+import { paintFrom } from "./pictures.js";
 import { onChange } from "./present.js";
 
 const OPTIMIZERS = { adam: "Adam", sgd: "plain gradient descent" };
@@ -21,7 +22,7 @@ export function startModel() {
     showConfusion(card.test.confusion);
     showBehaviour(card.behaviour);
     // The version is in the address, so that a picture of another one is not taken from memory.
-    byId("curve").src = `model/pictures/learning_curve.png?${card.version}`;
+    paintFrom(byId("curve"), `model/pictures/learning_curve.png?${card.version}`);
   });
 }
 
