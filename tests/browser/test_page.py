@@ -78,7 +78,7 @@ def test_every_view_can_be_reached_and_used_by_keyboard_alone(page: Page) -> Non
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page).to_have_url(re.compile("#perceptron"))
-    for _ in range(6):  # four points, AND, OR
+    for _ in range(7):  # the link to Live, four points, AND, OR
         page.keyboard.press("Tab")
     page.keyboard.press("Enter")
     expect(page.get_by_role("button", name="OR", exact=True)).to_have_attribute("aria-pressed", "true")
