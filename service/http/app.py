@@ -147,7 +147,9 @@ class App:
         return PlainTextResponse("\n")
 
     async def _metrics(self, request: Request) -> Response:
-        return Response(await asyncio.to_thread(metrics.exposition), media_type=metrics.EXPOSITION_TYPE)
+        # Behind a proxy each answer may be another replica's, and only within one do counters make rates.
+        headers = {"X-Instance": metrics.TABLE.instance}
+        return Response(await asyncio.to_thread(metrics.exposition), headers=headers, media_type=metrics.EXPOSITION_TYPE)
 
     async def _docs_json(self, request: Request) -> Response:
         return JSONResponse(self._docs)

@@ -41,7 +41,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
             **_page_paths(settings),
             "/livez": {"get": _get("200 unless the engine has not answered for long.", "text/plain", refusals=_ENGINE_SILENT)},
             "/readyz": {"get": _get("200 once the version answered its golden digits.", "text/plain", refusals=_DRAINING)},
-            "/metrics": {"get": _get("Metrics of all workers, for Prometheus.", "text/plain")},
+            "/metrics": {"get": _metrics()},
             "/docs.json": {"get": _get("This document.", JSON)},
             "/schema.json": {"get": _get("The API as BentoML's client reads it.", JSON)},
         },
@@ -80,6 +80,13 @@ def _get(
     content = {"schema": {"$ref": _SCHEMAS + model.__name__}} if model else {}
     answer = {"description": description, "content": dict.fromkeys(media_types, content)}
     return {"summary": description, "parameters": parameters, "responses": {"200": answer} | _refused(refusals)}
+
+
+def _metrics() -> dict[str, Any]:
+    operation = _get("Metrics of all workers, for Prometheus.", "text/plain")
+    header = {"description": "The service that answered, whichever its worker.", "schema": {"type": "string"}}
+    operation["responses"]["200"]["headers"] = {"X-Instance": header}
+    return operation
 
 
 def _page_paths(settings: Settings) -> dict[str, Any]:
