@@ -37,7 +37,8 @@ function open() {
 
 const poll = latestOnly(async () => {
   try {
-    keep(kept, read(await (await request("metrics")).text(), performance.now() / 1000));
+    const answer = await request("metrics");
+    keep(kept, answer.headers.get("x-instance") ?? "", read(await answer.text(), performance.now() / 1000));
     isClosed = false;
     show();
   } catch (error) {

@@ -1,6 +1,6 @@
-/** What samples of `/metrics` say together: of which instance they are, what was counted, quantiles. Knows no document.
+/** What samples of `/metrics` say together: what was counted between them, and quantiles of it. Knows no document.
  *
- * @typedef {{at: number, instance: string, started: string, values: Record<string, number>}} Sample  `at` in seconds; `values` by series
+ * @typedef {{at: number, values: Record<string, number>}} Sample  `at` in seconds; `values` by series
  * @typedef {[string, number][]} Counts  of a family's series, by the value of one of their labels
  */
 
@@ -9,18 +9,17 @@ const FORGOTTEN_SECONDS = 60; // without an answer, as when a replica has gone o
 
 /** @type {(text: string, at: number) => Sample} of Prometheus's text form */
 export function read(text, at) {
-  const values = [...text.matchAll(/^digit_classifier_([^ {]+(?:\{.*\})?) (\S+)$/gm)].map(([, series, value]) => [series, Number(value)]);
-  const [, instance = "", started = ""] = text.match(/^digit_classifier_instance_start_time_seconds{instance="(.*?)"} (\S+)$/m) ?? [];
-  return { at, instance, started, values: Object.fromEntries(values) };
+  const lines = [...text.matchAll(/^digit_classifier_([^ {]+(?:\{.*\})?) (\S+)$/gm)];
+  return { at, values: Object.fromEntries(lines.map(([, series, value]) => [series, Number(value)])) };
 }
 
 /** Add a sample to those of its instance, unless that has begun to count anew; forget what is too old to say a rate.
- * @type {(kept: Map<string, Sample[]>, sample: Sample) => void} */
-export function keep(kept, sample) {
-  for (const [instance, samples] of kept) if (sample.at - samples[samples.length - 1].at > FORGOTTEN_SECONDS) kept.delete(instance);
-  const isBefore = (/** @type {Sample} */ { at, started, values }) => sample.at - at <= KEPT_SECONDS && started === sample.started &&
+ * @type {(kept: Map<string, Sample[]>, instance: string, sample: Sample) => void} */
+export function keep(kept, instance, sample) {
+  for (const [name, samples] of kept) if (sample.at - samples[samples.length - 1].at > FORGOTTEN_SECONDS) kept.delete(name);
+  const isBefore = (/** @type {Sample} */ { at, values }) => sample.at - at <= KEPT_SECONDS &&
     Object.entries(values).every(([series, value]) => !/_(total|bucket)\b/.test(series) || (sample.values[series] ?? 0) >= value);
-  kept.set(sample.instance, [...(kept.get(sample.instance) ?? []).filter(isBefore), sample]);
+  kept.set(instance, [...(kept.get(instance) ?? []).filter(isBefore), sample]);
 }
 
 /** What a family counted from one sample, or the start, to another, in series that have `only` too.
