@@ -4,7 +4,7 @@ import { clamp, toMnistForm } from "./maths.js";
 import { byId, element, paintPixels, pixelCanvas } from "./paint.js";
 import { contextOf, decoded, drawFitted, listenForFiles, sendable } from "./pictures.js";
 import { onChange, present, update } from "./present.js";
-import { drawStrokes, fromWords, snapped, toWords } from "./strokes.js";
+import { drawStrokes, fromAddress, snapped, toAddress } from "./strokes.js";
 
 const READ_SIDE = 280; // pixels of the paper as it is read; more would not be seen in 28
 const [KEY_STEP, MARGIN] = [0.04, 0.05]; // of the paper's side
@@ -51,13 +51,13 @@ export function startDraw() {
 
 /** Draw what the page's address says, or let it say what is drawn. @param {URLSearchParams} query */
 export function openDrawing(query) {
-  const strokes = fromWords(query.get("strokes") ?? "");
-  if (strokes.length && toWords(strokes) !== toWords(sheet.strokes)) put({ strokes, opened: null });
+  const strokes = fromAddress(query.get("strokes") ?? "");
+  if (strokes.length && toAddress(strokes) !== toAddress(sheet.strokes)) put({ strokes, opened: null });
   else showAddress();
 }
 
 function showAddress() {
-  const words = sheet.strokes.length ? `?strokes=${toWords(sheet.strokes)}` : "";
+  const words = sheet.strokes.length ? `?strokes=${toAddress(sheet.strokes)}` : "";
   if (present.view === "draw") window.history.replaceState(null, "", words || location.hash ? `#draw${words}` : location.href);
 }
 

@@ -14,11 +14,11 @@ export const snapped = (share) => clamp(Math.round(STEPS * share), -OUTSIDE, STE
 const coded = (/** @type {number} */ share) => (Math.round(STEPS * share) + OUTSIDE).toString(36).padStart(2, "0");
 
 /** @param {Stroke[]} strokes */
-export const toWords = (strokes) =>
+export const toAddress = (strokes) =>
   strokes.map(({ points, width, erases }) => (erases ? "e" : "p") + coded(width) + points.flat().map(coded).join("")).join(".");
 
 /** The strokes that `words` of an address say; none where they are not such words. @param {string} words @returns {Stroke[]} */
-export function fromWords(words) {
+export function fromAddress(words) {
   const parts = words.split(".");
   if (!parts.every((part) => CODED.test(part))) return [];
   return parts.map((part) => {
