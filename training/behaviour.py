@@ -97,4 +97,4 @@ def _lighter(images: Pixels, levels: float | NDArray[np.float64]) -> Pixels:
 def _less_confidence(predict: Predict, images: Pixels) -> float:
     noise = np.random.default_rng(0).normal(scale=_NOISE, size=images.shape)
     clean, noisy = (predict(each.reshape(len(images), -1)).max(axis=1) for each in (images, _lighter(images, noise)))
-    return float((noisy <= clean).mean())
+    return float((noisy < clean).mean())
