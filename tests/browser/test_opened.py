@@ -95,9 +95,7 @@ def test_a_photo_is_shown_upright(page: Page) -> None:
 def test_a_deskewing_version_shows_what_it_made_upright_and_its_evidence(open_page: OpenPage, deskewed: Server) -> None:
     page = open_page(url=deskewed.url)
     content = encoded(KINDS["wide"](), "PNG")
-    expected = httpx.post(
-        f"{deskewed.url}/predict?seen=true", content=content, headers={"content-type": "image/png"}
-    ).json()
+    expected = httpx.post(f"{deskewed.url}/predict?seen=true", content=content, headers={"content-type": "image/png"}).json()
     choose(page, content)
     expect(page.locator("#sum")).to_contain_text("scores")
     assert pixels_shown(page, "seen") == expected["seen"][0]
