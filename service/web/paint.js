@@ -30,6 +30,7 @@ function paint(/** @type {HTMLCanvasElement} */ canvas, /** @type {(place: numbe
 
 /** A canvas of 28×28 with its words; without, it is left to the words beside it. @param {string} words @param {string} [look] */
 export function pixelCanvas(words, look = "") {
+  /** @type {Record<string, string>} */
   const described = words ? { role: "img", "aria-label": words } : { "aria-hidden": "true" };
   return element("canvas", { width: SIDE, height: SIDE, class: `pixels ${look}`, ...described });
 }

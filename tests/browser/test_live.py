@@ -146,6 +146,7 @@ def test_where_the_metrics_are_closed_the_page_says_so_and_asks_no_more(
     page.evaluate("location.hash = 'live'")
     expect(page.locator("#live-closed")).to_have_text(f"The metrics of this service are closed to this page: {said}")
     expect(page.locator("#live")).to_be_hidden()
+    page.wait_for_timeout(1000)  # the card may come after it, which has it look again
     before = len(asked)
     page.wait_for_timeout(2500)
     assert len(asked) == before
