@@ -20,7 +20,13 @@ const KEY = "api-key";
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 /** The API key, which is kept until the tab is closed; "" where none was given. */
-export const key = () => sessionStorage.getItem(KEY) ?? "";
+export function key() {
+  try {
+    return sessionStorage.getItem(KEY) ?? "";
+  } catch {
+    return ""; // the browser blocks storage, which a service without keys does not need
+  }
+}
 
 /** @param {string} value */
 export const keepKey = (value) => sessionStorage.setItem(KEY, value);

@@ -1,4 +1,4 @@
-/** The picture taken elsewhere: saved as PNG, or copied as a command or a program that asks the service what it shows. */
+/** The picture for use elsewhere: saved as PNG, or copied as a command or a program that asks the service what it shows. */
 
 import { key } from "./api.js";
 import { sheetAsPng } from "./draw.js";
