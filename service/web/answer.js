@@ -4,17 +4,24 @@ import { byId, element, percent } from "./paint.js";
 import { isLinear, onChange, present, update } from "./present.js";
 
 const SPEAK_AFTER_MILLISECONDS = 700; // without a change, so that a screen reader is not flooded
+const STALE_AFTER_MILLISECONDS = 200; // of a picture that is drawn on: until then the next answer is likely to be here
 
 /** @type {number | null} the digit that was chosen; one that is pointed at goes before it */
 let chosen = null;
 /** @type {ReturnType<typeof setTimeout> | undefined} */
 let speaking;
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let staling;
 
 export function startAnswer() {
   byId("bars").append(...Array.from({ length: 10 }, (_, digit) => bar(digit)));
   onChange((changed) => {
-    if (changed.pixels === null) present.asked = chosen = null;
-    if ("pixels" in changed || "answer" in changed || "card" in changed) show();
+    if (changed.picture === null) present.asked = chosen = null;
+    if ("answer" in changed) staling = void clearTimeout(staling);
+    if (present.answer && present.answer.picture !== present.picture)
+      staling ??= setTimeout(() => update({ answer: null }), STALE_AFTER_MILLISECONDS);
+    const concerned = ["picture", "answer", "notice", "card", "view"].some((name) => name in changed);
+    if (concerned && present.view === "draw") show();
   });
 }
 
@@ -34,17 +41,18 @@ function bar(digit) {
 }
 
 function show() {
-  const { pixels, answer, card } = present;
-  const { look, words } = answer ? verdict(answer) : { look: "", words: pixels ? "Reading …" : "Nothing is drawn yet." };
+  const { picture, answer, card, notice } = present;
+  const { look, words } = answer ? verdict(answer) : { look: "", words: notice || (picture ? "Reading …" : "Nothing is drawn yet.") };
   byId("answer").dataset.look = look;
   byId("digit").textContent = answer ? `${answer.digit}` : "–";
   byId("sure").textContent = words;
   const novelty = answer?.novelty;
   byId("novelty").textContent = novelty === undefined ? "" : `Novelty: ${percent(novelty)} of the validation digits look more usual.`;
-  byId("hint").hidden = !answer?.hint;
-  byId("hint").textContent = answer?.hint ?? "";
+  const hint = answer ? [notice, answer.hint].filter(Boolean).join(" ") : "";
+  byId("hint").hidden = !hint;
+  byId("hint").textContent = hint;
   clearTimeout(speaking);
-  const spoken = look === "accepted" ? `${answer?.digit}, ${words}` : words;
+  const spoken = `${look === "accepted" ? `${answer?.digit}, ` : ""}${words}${answer && notice && ` ${notice}`}`;
   speaking = setTimeout(() => (byId("spoken").textContent = spoken), SPEAK_AFTER_MILLISECONDS);
   const likely = answer ? ranked(answer.probabilities).slice(0, look === "doubtful" ? 2 : 1) : [];
   for (const [digit, item] of [...byId("bars").children].entries()) {

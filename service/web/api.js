@@ -1,18 +1,62 @@
-/** The service as functions: questions asked, one at a time where the latest wins, and whether it is there at all. */
+/** The service as functions: questions asked, with the API key where it wants one, and the kinds of "no" told apart. */
 
 /** The service could not be reached, or something between says that it is not there. */
 export class Unreachable extends Error {}
 
-const WATCH_MILLISECONDS = 2000;
-const GATEWAY_ERRORS = [502, 503, 504];
+/** The service wants an API key, or another one than it was sent. */
+export class Unauthorized extends Error {}
 
-/** @param {string} path @param {RequestInit} [options] @returns {Promise<Response>} or throws the service's own sentence */
-async function request(path, options) {
-  const answer = await fetch(path, { cache: "no-cache", ...options }).catch(() => null);
-  if (answer?.ok) return answer;
-  if (!answer || GATEWAY_ERRORS.includes(answer.status)) throw new Unreachable("the service does not answer");
+/** The service cannot answer now: it has no room (429) or is not ready (503). `retryAfter` is in seconds. */
+export class Overloaded extends Error {
+  retryAfter = 1;
+}
+
+const WATCH_MILLISECONDS = 2000;
+const GATEWAY_ERRORS = [502, 504];
+const MAX_TRIES = 5;
+const KEY = "api-key";
+
+/** @type {(milliseconds: number) => Promise<void>} */
+export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
+
+/** The API key, which is kept until the tab is closed; "" where none was given. */
+export function key() {
+  try {
+    return sessionStorage.getItem(KEY) ?? "";
+  } catch {
+    return ""; // the browser blocks storage, which a service without keys does not need
+  }
+}
+
+/** @param {string} value */
+export const keepKey = (value) => sessionStorage.setItem(KEY, value);
+
+/**
+ * @param {string} path
+ * @param {RequestInit & {patient?: boolean}} [options]  `patient` waits as told where the service is overloaded, and tries again
+ * @returns {Promise<Response>}
+ * @throws {Unreachable | Unauthorized | Overloaded | Error} with the service's own sentence
+ */
+export async function request(path, { patient = false, ...options } = {}) {
+  for (let tries = 1; ; tries++) {
+    const headers = { ...(key() && { authorization: `Bearer ${key()}` }), ...options.headers };
+    const answer = await fetch(path, { cache: "no-cache", ...options, headers }).catch(() => null);
+    if (answer?.ok) return answer;
+    const refusal = await refusalOf(answer);
+    if (!patient || !(refusal instanceof Overloaded) || tries === MAX_TRIES) throw refusal;
+    await pause(1000 * refusal.retryAfter);
+  }
+}
+
+/** @param {Response | null} answer  null where there was none */
+async function refusalOf(answer) {
+  if (!answer || GATEWAY_ERRORS.includes(answer.status)) return new Unreachable("the service does not answer");
   const body = await answer.json().catch(() => ({}));
-  throw new Error(body.error ?? `the service answered ${answer.status}.`);
+  const sentence = body.error ?? `the service answered ${answer.status}.`;
+  if (answer.status === 401) return new Unauthorized(sentence);
+  if (![429, 503].includes(answer.status)) return new Error(sentence);
+  const retryAfter = Number(answer.headers.get("retry-after")) || 1; // a date, which is also allowed there, counts as 1 s
+  return Object.assign(new Overloaded(sentence), { retryAfter });
 }
 
 /** @param {string} path */
@@ -20,14 +64,18 @@ export const get = async (path) => (await request(path)).json();
 
 /**
  * @typedef {{digit: number, pixels: number[], picture?: number[], logit?: number, bias?: number, log_odds?: number}} Evidence
- * @param {ArrayLike<number>[]} images  784 pixels each, 0 to 255
- * @param {"" | "?explain=true"} query  the latter for `method` and `evidence`
+ * @param {ArrayLike<number>[] | Blob} images  784 pixels each, 0 to 255; or what the service takes as a body, of its media type
+ * @param {string} query  with ?explain=true for `method` and `evidence`, with ?seen=true for `seen`
  * @returns {Promise<{model: string, digits: number[], probabilities: number[][], hint?: string, novelty?: number[],
- *   accepted?: boolean[], method: "linear" | "occlusion", evidence: Evidence[]}>}
+ *   accepted?: boolean[], method: "linear" | "occlusion", evidence?: Evidence[], seen?: number[][]}>}
  */
 export async function predict(images, query = "") {
-  const body = JSON.stringify({ images: images.map((image) => Array.from(image)) });
-  return (await request(`predict${query}`, { method: "POST", headers: { "content-type": "application/json" }, body })).json();
+  const asJson = () => ({
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ images: /** @type {ArrayLike<number>[]} */ (images).map((image) => Array.from(image)) }),
+  });
+  const sent = images instanceof Blob ? { body: images } : asJson();
+  return (await request(`predict${query}`, { method: "POST", ...sent })).json();
 }
 
 /**
@@ -49,11 +97,10 @@ export function latestOnly(work) {
   };
 }
 
-/** Ask, while the page is looked at, which version is served. @param {(version: string | null) => unknown} onVersion  null: away */
-export async function watch(onVersion) {
+/** Run `look` every two seconds while the page is in view. @param {() => Promise<void>} look */
+export async function watch(look) {
   for (;;) {
-    const asked = document.hidden ? undefined : request("model", { method: "HEAD" });
-    if (asked) await onVersion(await asked.then((answer) => answer.headers.get("x-model-version")).catch(() => null));
-    await new Promise((resolve) => setTimeout(resolve, WATCH_MILLISECONDS));
+    if (!document.hidden) await look();
+    await pause(WATCH_MILLISECONDS);
   }
 }

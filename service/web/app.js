@@ -1,20 +1,24 @@
 /** Starts the page: which view the address asks for, what is asked of the service, and what happens when that is away. */
 
 import { startAnswer } from "./answer.js";
-import { get, latestOnly, predict, Unreachable, watch } from "./api.js";
+import { get, keepKey, key, latestOnly, Overloaded, pause as sleep, predict, request, Unauthorized, Unreachable, watch } from "./api.js";
 import { startBatch } from "./batch.js";
-import { startDraw } from "./draw.js";
+import { openDrawing, startDraw } from "./draw.js";
 import { startModel } from "./model.js";
 import { byId } from "./paint.js";
 import { openPerceptron, pause, retryPerceptron, startPerceptron } from "./perceptron.js";
 import { isLinear, onChange, present, update } from "./present.js";
+import { startShare } from "./share.js";
 import { startTemplates } from "./templates.js";
 import { startWhy } from "./why.js";
 
 const VIEWS = ["draw", "templates", "model", "batch", "perceptron"];
+const LATE_MILLISECONDS = 200; // an answer to less of a drawing than there is by now is shown up to here, so that drawing is not blind
 
 /** @type {string | null} the version whose card, weights and samples are here */
 let loaded = null;
+/** @type {Error | null} why the service is not to be had */
+let trouble = null;
 
 function route() {
   const [name, query] = location.hash.slice(1).split("?");
@@ -25,22 +29,40 @@ function route() {
   if (isAnother) scrollTo(0, 0);
   for (const link of document.querySelectorAll("nav a")) link.ariaCurrent = link.getAttribute("href") === `#${view}` ? "page" : null;
   document.title = `${view === VIEWS[0] ? "" : `${byId(`title-${view}`).textContent} · `}Digit classifier`;
+  update({ view });
+  if (view === "draw") openDrawing(new URLSearchParams(query));
   if (view === "perceptron") openPerceptron(new URLSearchParams(query));
   else pause();
 }
 
 /** Ask what the picture shows; of what was drawn meanwhile, the latest is asked next. */
-const ask = latestOnly(async (/** @type {ArrayLike<number>} */ pixels) => {
+const ask = latestOnly(async (/** @type {import("./present.js").Picture} */ picture) => {
+  const { pixels, file } = picture;
+  const start = performance.now();
   try {
-    const { model, digits: [digit], probabilities: [probabilities], hint, novelty, accepted } = await predict([pixels]);
-    if (present.pixels) update({ answer: { model, digit, probabilities, hint, novelty: novelty?.[0], accepted: accepted?.[0] } });
-    // Where that fails, since yet another version is served by now, `watch` sees to it.
+    const query = file ? `?seen=true${present.card && isLinear(present.card) ? "" : "&explain=true"}` : "";
+    const { model, method, evidence, seen, ...found } = await predict(file ?? [pixels ?? []], query);
+    showTrouble(null);
+    const isLate = performance.now() - start > LATE_MILLISECONDS;
+    if (isLate ? picture !== present.picture : picture.drawing !== present.picture?.drawing) return;
+    if (seen) picture.pixels = seen[0];
+    const { digits: [digit], probabilities: [probabilities], hint, novelty, accepted } = found;
+    if (evidence) update({ explanation: { model, method, picture, evidence: evidence[0] } });
+    update({ answer: { picture, model, digit, probabilities, hint, novelty: novelty?.[0], accepted: accepted?.[0] } });
+    // Where that fails, since yet another version is served by now, `look` sees to it.
     if (model !== present.samples?.model) await loadWhatIsServed().catch(() => {});
   } catch (error) {
-    if (error instanceof Unreachable) showService(true);
-    else byId("sure").textContent = /** @type {Error} */ (error).message;
+    await refused(picture, /** @type {Error} */ (error));
   }
 });
+
+async function refused(/** @type {import("./present.js").Picture} */ picture, /** @type {Error} */ error) {
+  if (error instanceof Overloaded || error instanceof Unauthorized || error instanceof Unreachable) showTrouble(error);
+  else if (picture === present.picture) update({ answer: null, notice: error.message });
+  if (!(error instanceof Overloaded)) return;
+  await sleep(1000 * error.retryAfter);
+  if (picture === present.picture) ask(picture);
+}
 
 async function loadWhatIsServed() {
   const card = await get("model");
@@ -49,28 +71,44 @@ async function loadWhatIsServed() {
   update({ card, weights, samples });
 }
 
-function showService(/** @type {boolean} */ away) {
-  document.body.classList.toggle("away", away);
-  byId("service").textContent = away ? "The service does not answer. This page tries again every two seconds." : "";
+function showTrouble(/** @type {Error | null} */ error) {
+  trouble = error;
+  byId("key-form").hidden = !(error instanceof Unauthorized);
+  const words = error ? wordsOf(error) : "";
+  if (byId("service").textContent !== words) byId("service").textContent = words; // or it would be spoken again and again
 }
 
-async function onVersion(/** @type {string | null} */ version) {
-  const wasAway = document.body.classList.contains("away");
-  showService(version === null);
-  if (version === null || (version === loaded && !wasAway)) return;
+function wordsOf(/** @type {Error} */ error) {
+  if (error instanceof Unauthorized) return key() ? "The service does not accept this API key." : "This service needs an API key.";
+  const problem = error instanceof Unreachable ? "The service does not answer." : `The service cannot answer now: ${error.message}`;
+  return `${problem} This page tries again every two seconds.`;
+}
+
+/** See which version is served, and load and ask anew where it is another one or where the service was away. */
+async function look() {
   try {
-    if (version !== loaded) await loadWhatIsServed();
+    const version = (await request("model", { method: "HEAD" })).headers.get("x-model-version");
+    const isNew = version !== loaded;
+    if (isNew) await loadWhatIsServed();
+    if (!isNew && !trouble) return;
+    showTrouble(null);
     retryPerceptron();
-    if (present.pixels) ask(present.pixels); // the present picture, read by the version that is served now
+    if (present.picture) ask(present.picture);
   } catch (error) {
-    showService(error instanceof Unreachable);
+    showTrouble(/** @type {Error} */ (error));
   }
 }
 
-for (const start of [startDraw, startAnswer, startWhy, startTemplates, startModel, startBatch, startPerceptron]) start();
-onChange(({ pixels }) => (pixels ? ask(pixels) : pixels === null && update({ answer: null })));
+for (const start of [startDraw, startAnswer, startWhy, startShare, startTemplates, startModel, startBatch, startPerceptron]) start();
+onChange(({ picture }) => picture && ask(picture));
+byId("key-form").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+  event.preventDefault();
+  keepKey(byId("key").value.trim());
+  look();
+});
 addEventListener("hashchange", route);
 // A file dropped beside its place would replace the page.
 for (const event of ["dragover", "drop"]) addEventListener(event, (dropped) => dropped.preventDefault());
 route();
-watch(onVersion);
+byId("loading").remove();
+watch(look);

@@ -1,7 +1,8 @@
 /** The view of the model card: in words, as charts of reliability and of coverage, as a confusion matrix. */
 
 import { byId, element, number, percent, shape } from "./paint.js";
-import { onChange } from "./present.js";
+import { paintFrom } from "./pictures.js";
+import { onChange, present } from "./present.js";
 
 const OPTIMIZERS = { adam: "Adam", sgd: "plain gradient descent" };
 const ARCHITECTURES = {
@@ -12,7 +13,10 @@ const ARCHITECTURES = {
 const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short" });
 
 export function startModel() {
-  onChange(({ card }) => {
+  onChange(({ card, view }) => {
+    // The version is in the address, so that a picture of another one is not taken from memory.
+    if (present.view === "model" && present.card && (card || view))
+      paintFrom(byId("curve"), `model/pictures/learning_curve.png?${present.card.version}`);
     if (!card) return;
     showWords(card);
     showFacts(card);
@@ -20,8 +24,6 @@ export function startModel() {
     showCoverage(card);
     showConfusion(card.test.confusion);
     showBehaviour(card.behaviour);
-    // The version is in the address, so that a picture of another one is not taken from memory.
-    byId("curve").src = `model/pictures/learning_curve.png?${card.version}`;
   });
 }
 

@@ -1,8 +1,12 @@
-/** Pictures that come as files: dropped, pasted or chosen. */
+/** Pictures that come as files, dropped, pasted or chosen, and files that are taken away. */
 
+import { request } from "./api.js";
 import { inkOfPicture, toMnistForm } from "./maths.js";
+import { element } from "./paint.js";
 
-const MAX_SIDE = 280; // pixels; more would not be seen in 28
+const [PNG, JPEG] = ["image/png", "image/jpeg"];
+// Within what the service takes by default, and quick to send; what has more is made smaller.
+const [MAX_PIXELS, MAX_BYTES, SMALLER_SIDE] = [2 ** 23, 8 * 2 ** 20, 1600];
 
 /** Hear of the files dropped on `place` or chosen with `input`. @type {(place: HTMLElement, input: HTMLInputElement, take: (files: File[]) => void) => void} */
 export function listenForFiles(place, input, take) {
@@ -19,22 +23,74 @@ export function listenForFiles(place, input, take) {
 }
 
 /**
- * Read a picture of one digit: the picture, made smaller where it is large, and its 784 pixels in MNIST's form.
+ * Decode a picture, turned as its EXIF data say.
  *
  * @param {Blob} file
- * @throws {Error} it is no picture, or has no ink
+ * @throws {Error} it is no picture
  */
-export async function readPicture(file) {
-  const bitmap = await createImageBitmap(file).catch(() => {
+export function decoded(file) {
+  return createImageBitmap(file).catch(() => {
     throw new Error("no picture that this browser can read; PNG and JPEG are sure to work");
   });
-  const scale = Math.min(1, MAX_SIDE / Math.max(bitmap.width, bitmap.height));
-  const [width, height] = [bitmap.width, bitmap.height].map((side) => Math.max(1, Math.round(scale * side)));
-  const canvas = new OffscreenCanvas(width, height);
-  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (canvas.getContext("2d"));
+}
+
+/** The bytes to send for a picture: its own where the service takes them, else drawn anew. @param {Blob} file @param {ImageBitmap} bitmap */
+export async function sendable(file, bitmap) {
+  const { width, height } = bitmap;
+  const fits = width * height <= MAX_PIXELS && file.size <= MAX_BYTES;
+  if (fits && [PNG, JPEG].includes(file.type)) return file;
+  const scale = Math.min(1, SMALLER_SIDE / Math.max(width, height));
+  const context = contextOf(Math.max(1, Math.round(scale * width)), Math.max(1, Math.round(scale * height)));
+  context.drawImage(bitmap, 0, 0, context.canvas.width, context.canvas.height);
+  return context.canvas.convertToBlob({ type: file.type === JPEG ? JPEG : PNG });
+}
+
+/** @param {number} width @param {number} height */
+export function contextOf(width, height) {
+  const context = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+  if (!context) throw new Error("no canvas: this browser has no memory left for one");
   context.imageSmoothingQuality = "high";
-  context.drawImage(bitmap, 0, 0, width, height);
-  const pixels = toMnistForm(inkOfPicture(context.getImageData(0, 0, width, height).data, width, height), width, height);
+  return context;
+}
+
+/** Draw a picture into the middle of a canvas, as large as fits, unstretched.
+ * @param {CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D} on @param {ImageBitmap | HTMLCanvasElement} picture */
+export function drawFitted(on, picture) {
+  const side = on.canvas.width;
+  const scale = side / Math.max(picture.width, picture.height);
+  const [width, height] = [scale * picture.width, scale * picture.height].map(Math.round);
+  const box = /** @type {const} */ ([(side - width) >> 1, (side - height) >> 1, width, height]);
+  on.fillStyle = "gray"; // behind what is transparent, so that black ink can be seen, and white
+  on.fillRect(...box);
+  on.imageSmoothingEnabled = scale < 4; // a sample's 28×28 stay squares
+  on.drawImage(picture, ...box);
+}
+
+/** Paint a picture of the service's onto `canvas`; an <img> would ask without the API key. @param {HTMLCanvasElement} canvas @param {string} path */
+export async function paintFrom(canvas, path) {
+  const answer = await request(path).catch(() => null); // then it stays as it is, and the page says that the service is away
+  if (!answer) return;
+  const bitmap = await createImageBitmap(await answer.blob());
+  [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
+  canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+}
+
+/** @param {string} name @param {Blob} content */
+export function save(name, content) {
+  const address = URL.createObjectURL(content);
+  element("a", { href: address, download: name }).click();
+  URL.revokeObjectURL(address);
+}
+
+// What follows goes with the last caller, batch.js.
+
+/** @param {Blob} file @throws {Error} it is no picture, or has no ink */
+export async function readPicture(file) {
+  const bitmap = await decoded(file);
+  const { canvas } = contextOf(280, 280);
+  const context = contextOf(280, 280);
+  drawFitted(context, bitmap);
+  const pixels = toMnistForm(inkOfPicture(context.getImageData(0, 0, 280, 280).data, 280, 280), 280, 280);
   if (!pixels) throw new Error("a picture of one colour; there is no ink to read");
   return { canvas, pixels };
 }

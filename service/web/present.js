@@ -1,11 +1,16 @@
 /** What is looked at now: the picture, the answer to it, and the model that is served. Views listen for changes.
  *
- * @typedef {{model: string, digit: number, probabilities: number[], hint?: string, novelty?: number, accepted?: boolean}} Answer
- * @typedef {{model: string, method: "linear" | "occlusion", pixels: ArrayLike<number>, evidence: import("./api.js").Evidence}} Explanation
+ * @typedef {{pixels: ArrayLike<number> | null, file?: Blob, drawing: number}} Picture  784 pixels, 0 to 255, which of a file the
+ *   answer brings; what is drawn stroke by stroke has one number
+ * @typedef {{picture: Picture, model: string, digit: number, probabilities: number[], hint?: string, novelty?: number,
+ *   accepted?: boolean}} Answer
+ * @typedef {{model: string, method: "linear" | "occlusion", picture: Picture, evidence: import("./api.js").Evidence}} Explanation
  * @typedef {{model: string, weights: number[][], biases: number[]}} Weights  784 × 10 for pixels scaled to 0-1, and 10
  * @typedef {object} Present
- * @property {ArrayLike<number> | null} pixels  784, 0 to 255; null where nothing is drawn
+ * @property {string} view  that is shown; the others do nothing
+ * @property {Picture | null} picture  null where nothing is drawn
  * @property {Answer | null} answer
+ * @property {string} notice  why a file is not shown, or not answered
  * @property {number | null} asked  the digit whose evidence is asked for, in place of the one answered
  * @property {Weights | null} weights  null where the model is not linear
  * @property {Explanation | null} explanation  of such a model, by the service
@@ -14,7 +19,9 @@
  */
 
 /** @type {Present} */
-export const present = { pixels: null, answer: null, asked: null, weights: null, explanation: null, card: null, samples: null };
+export const present = {
+  view: "", picture: null, answer: null, notice: "", asked: null, weights: null, explanation: null, card: null, samples: null,
+};
 
 /** Whether the card says that a weight for each pixel and digit is all there is. @type {(card: any) => boolean} */
 export const isLinear = (card) => card.capabilities.includes("linear_evidence");

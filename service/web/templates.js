@@ -2,6 +2,7 @@
 
 import { evidence, scaleOfEvidence, scaleOfWeights } from "./maths.js";
 import { byId, element, paintShares, percent, pixelCanvas, signed } from "./paint.js";
+import { paintFrom } from "./pictures.js";
 import { isLinear, onChange, present } from "./present.js";
 
 /** @type {Record<string, string>} what training draws, in place of templates, of architectures that have none */
@@ -18,9 +19,10 @@ export function startTemplates() {
     for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => show(null));
     return element("li", {}, button);
   }));
-  onChange(({ weights, answer, pixels, card }) => {
-    if (card) showWhich(card);
-    if (weights || answer || pixels !== undefined) show(null);
+  onChange((changed) => {
+    if (present.view !== "templates" || !present.card) return;
+    if (changed.card || changed.view) showWhich(present.card);
+    if (["weights", "answer", "picture", "view"].some((name) => name in changed)) show(null);
   });
 }
 
@@ -30,18 +32,19 @@ function showWhich(/** @type {any} */ card) {
   if (isLinear(card)) return;
   byId("no-templates").textContent = `This version (${card.recipe.name}) has no templates: it is not linear in the pixels that it is sent, ` +
     `so that no pixel has a weight of its own for each digit. ${DRAWN[card.architecture] ?? ""}`;
-  byId("learned").src = `model/pictures/weights.png?${card.version}`;
+  paintFrom(byId("learned"), `model/pictures/weights.png?${card.version}`);
 }
 
 /** @param {number | null} pointed  the digit under which the picture is laid */
 function show(pointed) {
-  const { weights, pixels, answer } = present;
+  const { weights, picture, answer } = present;
   if (!weights) return;
+  const [pixels, scale] = [picture?.pixels, scaleOfWeights(weights)];
   for (const [digit, item] of [...byId("template-list").children].entries()) {
     const canvas = item.querySelector("canvas");
     const found = pixels && evidence(weights, pixels, digit);
     if (found && digit === pointed) paintShares(canvas, found.shares, scaleOfEvidence(weights, pixels), pixels);
-    else paintShares(canvas, weights.weights.map((row) => row[digit]), scaleOfWeights(weights));
+    else paintShares(canvas, weights.weights.map((row) => row[digit]), scale);
     item.querySelector(".value").textContent = found ? signed(found.logit) : "";
     item.classList.toggle("best", answer?.digit === digit);
   }
@@ -50,7 +53,8 @@ function show(pointed) {
 
 /** @param {number | null} pointed */
 function words(pointed) {
-  const { weights, pixels, answer } = present;
+  const { weights, picture, answer } = present;
+  const pixels = picture?.pixels;
   if (!weights || !pixels) return "Draw a digit first, or choose one of the twenty: then each template shows what it makes of it.";
   if (pointed === null) return "Beside each digit stands its score for your picture. The highest is the answer.";
   const { speaking, objecting, bias, logit } = evidence(weights, pixels, pointed);

@@ -22,35 +22,38 @@ let waiting;
 export function startWhy() {
   onChange((changed) => {
     if ("answer" in changed || "card" in changed) explainSoon();
-    if (["pixels", "answer", "asked", "card", "explanation"].some((name) => name in changed)) show();
+    const concerned = ["picture", "answer", "asked", "card", "explanation", "view"].some((name) => name in changed);
+    if (concerned && present.view === "draw") show();
   });
 }
 
 /** Let the service explain what is drawn, once it stays as it is; where the model is linear, the page does it by itself. */
 function explainSoon() {
   clearTimeout(waiting);
-  if (!present.card || isLinear(present.card) || !present.answer) return;
-  waiting = setTimeout(() => present.pixels && explain(present.pixels), EXPLAIN_AFTER_MILLISECONDS);
+  const { card, answer, picture } = present;
+  if (!card || isLinear(card) || !answer || !picture || picture.file) return; // the answer to a file comes with its evidence
+  waiting = setTimeout(() => explain(picture), EXPLAIN_AFTER_MILLISECONDS);
 }
 
-const explain = latestOnly(async (/** @type {ArrayLike<number>} */ pixels) => {
+const explain = latestOnly(async (/** @type {import("./present.js").Picture} */ picture) => {
   try {
-    const { model, method, evidence: [found] } = await predict([pixels], "?explain=true");
-    update({ explanation: { model, method, pixels, evidence: found } });
+    const { model, method, evidence } = await predict([picture.pixels ?? []], "?explain=true");
+    if (evidence) update({ explanation: { model, method, picture, evidence: evidence[0] } });
   } catch (error) {
-    if (pixels === present.pixels) byId("sum").textContent = `No evidence: ${/** @type {Error} */ (error).message}`;
+    if (picture === present.picture) byId("sum").textContent = `No evidence: ${/** @type {Error} */ (error).message}`;
   }
 });
 
 function show() {
-  const { pixels, card } = present;
-  const found = card && pixels && (isLinear(card) ? ofWeights() : ofService());
+  const { picture, answer, card } = present;
+  const found = card && picture && (isLinear(card) ? ofWeights() : ofService());
+  const pixels = picture?.pixels ?? null;
   for (const [digit, item] of [...byId("bars").children].entries()) item.classList.toggle("shown", digit === found?.digit);
   paintPixels(byId("seen"), pixels);
   byId("seen").setAttribute("aria-label", `What the model sees: ${pixels ? "your picture in 28×28 pixels" : "nothing yet"}`);
-  byId("upright").parentElement.hidden = !found?.picture;
+  byId("upright").parentElement.hidden = !found?.picture || Boolean(picture?.file); // which is shown upright already
   paintPixels(byId("upright"), found?.picture ?? null);
-  paintShares(byId("evidence"), found?.shares ?? new Float64Array(784), found?.scale ?? 1, found && (found.picture ?? pixels));
+  paintShares(byId("evidence"), found?.shares ?? new Float64Array(784), found?.scale ?? 1, found && (found.picture ?? answer?.picture.pixels ?? pixels));
   const words = found ? `${found.digit} ${found.words}` : "";
   byId("evidence").setAttribute("aria-label", `Evidence: ${words || "nothing yet"}`);
   byId("evidence-digit").textContent = found ? ` ${found.digit}` : "";
@@ -60,7 +63,8 @@ function show() {
 
 /** The evidence that the page computes, for any digit. */
 function ofWeights() {
-  const { weights, pixels, asked, answer } = present;
+  const { weights, picture, asked, answer } = present;
+  const pixels = (answer?.picture ?? picture)?.pixels; // so that scores and probabilities are of one picture
   const digit = asked ?? answer?.digit;
   if (!weights || !pixels || digit === undefined) return null;
   const found = evidence(weights, pixels, digit);
@@ -69,8 +73,8 @@ function ofWeights() {
 
 /** The evidence that the service has sent for this picture, which is for the digit answered alone. */
 function ofService() {
-  const { explanation, pixels, answer } = present;
-  if (!explanation || explanation.pixels !== pixels || explanation.model !== answer?.model) return null;
+  const { explanation, answer } = present;
+  if (!explanation || explanation.picture !== answer?.picture || explanation.model !== answer.model) return null;
   const { digit, pixels: shares, bias = 0, log_odds: odds = 0, picture } = explanation.evidence;
   const found = sums(Float64Array.from(shares), bias);
   const words = explanation.method === "linear" ? scored(found) : `has log-odds of ${signed(odds)}`;

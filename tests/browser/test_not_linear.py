@@ -9,7 +9,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.support.page import PHONE, SEVEN, OpenPage, draw, pixels_shown
+from tests.support.page import PHONE, SEVEN, WHEN_PAINTED, OpenPage, draw, pixels_shown
 from tests.support.serving import Server
 
 SLANTED_ONE = [[(0.75, 0.15), (0.5, 0.5), (0.25, 0.85)]]
@@ -100,8 +100,9 @@ def test_in_place_of_templates_stand_a_sentence_and_what_training_drew(open_page
     expect(page.locator("#no-templates")).to_contain_text("has no templates: it is not linear in the pixels that it is sent")
     expect(page.locator("#template-list")).to_be_hidden()
     learned = page.locator("#learned")
-    assert "model/pictures/weights.png" in (learned.get_attribute("src") or "")
-    assert learned.evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 500
+    learned.evaluate(WHEN_PAINTED)
+    asked = page.evaluate("performance.getEntriesByType('resource').map((it) => it.name)")
+    assert any("model/pictures/weights.png" in name for name in asked)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

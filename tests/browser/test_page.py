@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.support.page import DESKTOP, PHONE, SEVEN, OpenPage, draw
+from tests.support.page import DESKTOP, PHONE, SEVEN, WHEN_PAINTED, OpenPage, draw
 from tests.support.serving import Server, free_port, serving
 from tests.support.training import idx_bytes, run_training
 from training.data import Mnist
@@ -44,7 +44,7 @@ def show(page: Page, view: str, mnist: Mnist) -> None:
         page.locator("#files").set_input_files([file])  # pyright: ignore[reportArgumentType]
         expect(page.locator("#progress")).to_contain_text("1,000 answered, ")
     if view == "model":
-        page.locator("#curve").evaluate("image => image.decode()")
+        page.locator("#curve").evaluate(WHEN_PAINTED)
     if view in ("perceptron", "hidden"):
         expect(page.locator("#formula")).not_to_be_empty()
     page.evaluate("scrollTo(0, 0)")

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.support.page import DROP, SEVEN, OpenPage, draw
+from tests.support.page import DROP, SEVEN, WHEN_PAINTED, OpenPage, draw
 from tests.support.serving import Server
 from tests.support.training import idx_bytes
 from training.data import Mnist
@@ -75,7 +75,7 @@ def test_the_confusion_matrix_and_the_calibration_are_those_of_the_card(open_pag
     filled = [each for each in test["reliability"] if each["images"]]
     expect(page.locator("#reliability .dot")).to_have_count(len(filled))
     expect(page.locator("#reliability-words")).to_contain_text(f"{100 * test['calibration_error']:.1f} points")
-    assert page.locator("#curve").evaluate("async (image) => { await image.decode(); return image.naturalWidth; }") > 500
+    page.locator("#curve").evaluate(WHEN_PAINTED)
 
 
 # Batch

@@ -16,6 +16,19 @@ DROP = """([id, bytes]) => {
   files.items.add(new File([new Uint8Array(bytes)], "digit.png", { type: "image/png" }));
   document.getElementById(id).dispatchEvent(new DragEvent("drop", { dataTransfer: files, bubbles: true, cancelable: true }));
 }"""
+# Lets each answer to /predict come so many milliseconds late.
+SLOW_ANSWERS = """(milliseconds) => {
+  const fetched = window.fetch;
+  window.fetch = async (path, options) => {
+    const answer = await fetched(path, options);
+    if (String(path).startsWith("predict")) await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    return answer;
+  };
+}"""
+# Waits until a canvas shows a picture of the service's, more than 500 pixels wide.
+WHEN_PAINTED = """async (canvas) => {
+  while (canvas.width <= 500) await new Promise((resolve) => setTimeout(resolve, 20));
+}"""
 PHONE, DESKTOP = (320, 700), (1440, 900)
 OpenPage = Callable[..., Page]
 
