@@ -29,6 +29,11 @@ SLOW_ANSWERS = """(milliseconds) => {
 WHEN_PAINTED = """async (canvas) => {
   while (canvas.width <= 500) await new Promise((resolve) => setTimeout(resolve, 20));
 }"""
+# What reaches over the right edge, but for what may be scrolled or is for screen readers alone.
+CUT_OFF = """() => [...document.querySelectorAll("nav a, main *")]
+  .filter((it) => it.checkVisibility() && !it.closest(".unseen, svg, .scroll"))
+  .filter((it) => it.getBoundingClientRect().right > innerWidth + 1)
+  .map((it) => it.outerHTML.slice(0, 80))"""
 PHONE, DESKTOP = (320, 700), (1440, 900)
 OpenPage = Callable[..., Page]
 
