@@ -63,6 +63,7 @@ function begin(/** @type {number} */ files) {
   byId("running").hidden = false;
   Object.assign(byId("batch-bar"), { max: files, value: 0 });
   byId("count").textContent = "";
+  show();
   wait("");
 }
 

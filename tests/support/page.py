@@ -1,6 +1,6 @@
 """The page as a visitor has it: sizes of screens, strokes drawn with the mouse, files dropped, pixels shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from playwright.sync_api import Page
 
@@ -38,8 +38,8 @@ PHONE, DESKTOP = (320, 700), (1440, 900)
 OpenPage = Callable[..., Page]
 
 
-def draw(page: Page, strokes: list[list[tuple[float, float]]]) -> None:
-    """Draw with the mouse."""
+def draw(page: Page, strokes: Iterable[Iterable[Sequence[float]]], steps: int = 6) -> None:
+    """Draw with the mouse, which moves in so many steps from point to point."""
     paper = page.locator("#pad").bounding_box()
     assert paper
     for stroke in strokes:
@@ -47,7 +47,7 @@ def draw(page: Page, strokes: list[list[tuple[float, float]]]) -> None:
         page.mouse.move(*points[0])
         page.mouse.down()
         for point in points[1:]:
-            page.mouse.move(*point, steps=6)
+            page.mouse.move(*point, steps=steps)
         page.mouse.up()
 
 
