@@ -1,4 +1,4 @@
-"""A trial of the page as its users have it: 84 digits drawn with the pen, and 60 photos of ten kinds, against floors by kind."""
+"""A trial of the page as users have it: 84 digits drawn with the pen and 60 photos of ten kinds, against floors by kind."""
 
 import csv
 import re
@@ -30,7 +30,7 @@ FLOORS = {
 # Waits until the answer shown is to what is drawn.
 ANSWERED = """async () => {
   const { present } = await import("/web/present.js");
-  while (!present.picture || present.answer?.picture !== present.picture) await new Promise((resolve) => setTimeout(resolve, 5));
+  while (!present.picture || present.answer?.picture !== present.picture) await new Promise(requestAnimationFrame);
   return document.getElementById("digit").textContent;
 }"""
 
