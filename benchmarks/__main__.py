@@ -7,16 +7,14 @@ import argparse
 import contextlib
 import json
 import os
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
 
-from benchmarks import alone, wrk
+from benchmarks import alone, by_recipe, wrk
 from benchmarks.answers import WrongAnswerError
 from benchmarks.bench import CLIENT_CORE, SERVER_CORE, prepared
 from benchmarks.compare import compare
@@ -24,6 +22,7 @@ from benchmarks.overload import overload
 from benchmarks.report import Options
 from benchmarks.scenarios import MAX_IMAGES, all_scenarios
 from benchmarks.servers import OURS, SERVERS, Server
+from benchmarks.stores import RECIPES, store_with
 from models.exported import native_chatter_held_back
 
 REPORTS = {
@@ -35,17 +34,19 @@ REPORTS = {
     "memory": alone.memory,
     "soak": alone.soak,
     "overload": overload,
+    "recipes": by_recipe.recipes,
 }
 
 
 def main() -> int:
     """Run the report that the arguments name and return the exit code."""
     arguments = _parser().parse_args()
+    recipes = RECIPES if arguments.report == "recipes" else RECIPES[:1]
     try:
         options = _options(arguments)
         wrk.require_wrk()
         _require_cores()
-        with _store(arguments.home) as home, _prepared_quietly(home) as bench:
+        with store_with(arguments.home, recipes) as home, _prepared_quietly(home) as bench:
             report = REPORTS[arguments.report](bench, options)
     except (wrk.LoadError, WrongAnswerError, RuntimeError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -93,17 +94,6 @@ def _require_cores() -> None:
         raise RuntimeError(
             f"the cores {CLIENT_CORE} (client) and {SERVER_CORE} (server) are needed, and are not both to be had."
         )
-
-
-@contextlib.contextmanager
-def _store(home: Path | None) -> Iterator[Path]:
-    if home:
-        yield home
-        return
-    with tempfile.TemporaryDirectory() as throw_away:
-        environment = os.environ | {"BENTOML_HOME": throw_away}
-        subprocess.run([sys.executable, "-m", "training", "--quiet"], env=environment, check=True, stdout=sys.stderr)
-        yield Path(throw_away)
 
 
 @contextlib.contextmanager

@@ -64,6 +64,15 @@ def published_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(scope="session")
+def conv_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a BENTOML_HOME with a version of `conv` after one epoch, for one server at a time. Not to be changed."""
+    home = tmp_path_factory.mktemp("conv")
+    finished = run_training(home, "--quiet", "--recipe", "conv", "--epochs", "1", "--force")
+    assert finished.returncode == 0, finished.stderr
+    return home
+
+
 @pytest.fixture
 def published_store(published_home: Path, versions_folder: Path) -> Path:
     """Give this process a store of its own with the published baseline, and return the folder of the versions."""

@@ -22,16 +22,24 @@ _LIGHT = (-0.05 * MAX_PIXEL, 0.05 * MAX_PIXEL)
 _NOISE = 64  # grey levels: the standard deviation; beyond it, linear models grow surer again, since the background lightens
 _NUM_IMAGES = 1000  # of the validation split
 
-# The shares that must pass, by architecture. Of the linear ones: the least that their recipes measured with seeds 0 to 2, less
-# 3 points; docs/robustness.md has the figures.
+# The shares that must pass, by recipe: the least that it measured with seeds 0 to 2, less 3 points; of `conv` 99 % for regular
+# strokes and 98 % for the same digit. docs/robustness.md has what was measured.
 FLOORS = {
-    "softmax": {
+    "baseline": {
+        "printed digits, regular strokes": 0.72,
+        "printed digits, thick strokes": 0.69,
+        "printed digits, thin strokes": 0.74,
+        "same digit one pixel further": 0.87,
+        "same digit 5 % lighter or darker": 0.89,
+        "less confidence in noise": 0.70,
+    },
+    "sgd": {
         "printed digits, regular strokes": 0.67,
         "printed digits, thick strokes": 0.62,
         "printed digits, thin strokes": 0.69,
         "same digit one pixel further": 0.86,
-        "same digit 5 % lighter or darker": 0.89,
-        "less confidence in noise": 0.70,
+        "same digit 5 % lighter or darker": 0.93,
+        "less confidence in noise": 0.76,
     },
     "deskew": {
         "printed digits, regular strokes": 0.80,
@@ -63,11 +71,11 @@ def measure(predict: Predict, validation: Split) -> dict[str, float]:
     }
 
 
-def below_floor(architecture: str, measured: dict[str, float]) -> str | None:
+def below_floor(recipe: str, measured: dict[str, float]) -> str | None:
     """Return a sentence without its stop about the first test that `measured` less than its floor, or None."""
-    for name, floor in FLOORS[architecture].items():
+    for name, floor in FLOORS[recipe].items():
         if not measured[name] >= floor:
-            return f"{name}: {measured[name]:.2%} passed; at least {floor:.2%} is required of {architecture}"
+            return f"{name}: {measured[name]:.2%} passed; at least {floor:.2%} is required of {recipe}"
     return None
 
 
@@ -97,4 +105,4 @@ def _lighter(images: Pixels, levels: float | NDArray[np.float64]) -> Pixels:
 def _less_confidence(predict: Predict, images: Pixels) -> float:
     noise = np.random.default_rng(0).normal(scale=_NOISE, size=images.shape)
     clean, noisy = (predict(each.reshape(len(images), -1)).max(axis=1) for each in (images, _lighter(images, noise)))
-    return float((noisy <= clean).mean())
+    return float((noisy < clean).mean())

@@ -56,7 +56,7 @@ def objection_to(candidate: Candidate) -> NotPublished | None:
     sentence = f"validation accuracy is {accuracy:.2%}"
     if accuracy < MINIMUM_VALIDATION_ACCURACY:
         return NotPublished(f"{sentence}; at least {MINIMUM_VALIDATION_ACCURACY:.2%} is required")
-    if misbehaviour := below_floor(recipe.architecture, candidate.behaviour):
+    if misbehaviour := below_floor(recipe.name, candidate.behaviour):
         return NotPublished(misbehaviour)
     to_beat, which = _version_to_beat(candidate)
     # Rounded, since 0.944 - 0.939 is a little more than 0.005 in floating point.

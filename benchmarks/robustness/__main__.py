@@ -5,13 +5,10 @@ of a model is chosen by them: to compare choices, use `--split validation`.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -21,10 +18,9 @@ from benchmarks.report import say
 from benchmarks.robustness.image_sets import image_sets
 from benchmarks.robustness.picture import draw
 from benchmarks.robustness.table import as_document, as_markdown, measured
-from benchmarks.robustness.versions import answering, newest_of
+from benchmarks.robustness.versions import answering
+from benchmarks.stores import RECIPES, newest_of, store_with
 from training.data import read_mnist
-
-RECIPES = ("baseline", "deskew", "conv")
 
 
 def main() -> int:
@@ -35,7 +31,7 @@ def main() -> int:
     try:
         say("making the images")
         sets = list(image_sets(getattr(read_mnist(), arguments.split)))
-        with _store(arguments.home, arguments.recipes) as home:
+        with store_with(arguments.home, arguments.recipes) as home:
             for recipe in arguments.recipes:
                 say(f"asking {recipe}")
                 rows = measured(sets, answering(newest_of(recipe, home)))
@@ -58,20 +54,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--split", choices=("test", "validation"), default="test", help="of MNIST (default: %(default)s)")
     add("--pictures", type=Path, default=Path("pictures"), help="the folder for a picture of each (default: %(default)s)")
     return parser
-
-
-@contextlib.contextmanager
-def _store(home: Path | None, recipes: Sequence[str]) -> Iterator[Path]:
-    if home:
-        yield home
-        return
-    with tempfile.TemporaryDirectory() as throw_away:
-        for recipe in recipes:
-            say(f"fitting {recipe}")
-            # By force, since one recipe may be worse than the one before.
-            command = [sys.executable, "-m", "training", "--recipe", recipe, "--force", "--quiet"]
-            subprocess.run(command, env=os.environ | {"BENTOML_HOME": throw_away}, check=True, stdout=sys.stderr)
-        yield Path(throw_away)
 
 
 if __name__ == "__main__":

@@ -8,25 +8,10 @@ from numpy.typing import NDArray
 
 from benchmarks.robustness.measure import Answers
 from models.card import ModelCard, Thresholds
-from models.digits import MODEL_NAME
 from models.exported import load_litert
 from models.novelty import accepted, knots_of, novelty_share
 
 _BATCH_IMAGES = 1000  # of 10,000 at once, a convolutional network would keep gigabytes
-
-
-def newest_of(recipe: str, home: Path) -> Path:
-    """Return the folder of the newest version of `recipe` in the BENTOML_HOME `home`.
-
-    Raises:
-        RuntimeError: there is none.
-    """
-    folders = [path.parent for path in (home / "models" / MODEL_NAME).glob("*/card.json")]
-    cards = {folder: ModelCard.read(folder) for folder in folders}
-    found = [folder for folder, card in cards.items() if card.recipe["name"] == recipe]
-    if not found:
-        raise RuntimeError(f"{home} has no version of {recipe}; publish one with `python -m training --recipe {recipe}`.")
-    return max(found, key=lambda folder: cards[folder].created)
 
 
 def answering(folder: Path) -> Callable[[NDArray[np.uint8]], Answers]:

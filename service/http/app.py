@@ -26,6 +26,7 @@ from service.http.router import Router
 from service.images.decode_pool import DecodePool
 from service.inference.health import EngineHealth
 from service.inference.predictor import Predictor
+from service.inference.versions import list_versions
 from service.observability import metrics
 from service.process.shutdown import Shutdown
 from service.protocols.media_types import JSON
@@ -57,6 +58,7 @@ class App:
         routes = [
             *_inference_routes(predictor, settings, self._budget),
             Route("/model", self._model),
+            Route("/model/versions", self._versions),
             Route("/livez", self._livez),
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
@@ -125,6 +127,10 @@ class App:
         version = self._repository.served
         return Response(version.card.model_dump_json(), media_type=JSON, headers={"X-Model-Version": version.card.version})
 
+    async def _versions(self, request: Request) -> Response:
+        versions = await asyncio.to_thread(list_versions, self._repository.served)
+        return Response(versions.model_dump_json(), media_type=JSON)
+
     async def _livez(self, request: Request) -> Response:
         if not self._health.is_alive():
             raise ApiError(503, "engine_silent", "the engine does not answer, and has not for long; restart this worker.")
@@ -141,7 +147,9 @@ class App:
         return PlainTextResponse("\n")
 
     async def _metrics(self, request: Request) -> Response:
-        return Response(await asyncio.to_thread(metrics.exposition), media_type=metrics.EXPOSITION_TYPE)
+        # Behind a proxy each answer may be another replica's, and only within one do counters make rates.
+        headers = {"X-Instance": metrics.TABLE.instance}
+        return Response(await asyncio.to_thread(metrics.exposition), headers=headers, media_type=metrics.EXPOSITION_TYPE)
 
     async def _docs_json(self, request: Request) -> Response:
         return JSONResponse(self._docs)

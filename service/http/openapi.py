@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from models.digits import IMAGE_SHAPE, MAX_PIXEL, NUM_PIXELS
@@ -10,6 +11,7 @@ from service.http import api_docs
 from service.http.auth import public_routes
 from service.http.documents import file_type
 from service.http.pages import FILES, PICTURE, PICTURES, PerceptronQuery, file_names
+from service.inference.versions import VersionList
 from service.observability.metrics import STAGES
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG, REQUEST_FORMATS
 from service.protocols.native import ErrorResponse, PredictionResponse
@@ -35,10 +37,11 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "paths": {
             "/predict": {"post": _predict(settings)},
             "/model": {"get": _get("The card of the version that is served.", JSON)},
+            "/model/versions": {"get": _get("The version that is served, and the newest beside it.", JSON, model=VersionList)},
             **_page_paths(settings),
             "/livez": {"get": _get("200 unless the engine has not answered for long.", "text/plain", refusals=_ENGINE_SILENT)},
             "/readyz": {"get": _get("200 once the version answered its golden digits.", "text/plain", refusals=_DRAINING)},
-            "/metrics": {"get": _get("Metrics of all workers, for Prometheus.", "text/plain")},
+            "/metrics": {"get": _metrics()},
             "/docs.json": {"get": _get("This document.", JSON)},
             "/schema.json": {"get": _get("The API as BentoML's client reads it.", JSON)},
         },
@@ -53,9 +56,8 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
 
 
 def _schemas() -> dict[str, Any]:
-    schemas = models_json_schema(
-        [(PredictionResponse, "serialization"), (ErrorResponse, "serialization")], ref_template=_SCHEMAS + "{model}"
-    )
+    models = PredictionResponse, ErrorResponse, VersionList
+    schemas = models_json_schema([(model, "serialization") for model in models], ref_template=_SCHEMAS + "{model}")
     return schemas[1]["$defs"]
 
 
@@ -69,10 +71,22 @@ _DRAINING = {503: "This worker is stopping, or its engine does not answer."}
 
 
 def _get(
-    description: str, *media_types: str, parameters: Sequence[Any] = (), refusals: Mapping[int, str] = _NO_KEY
+    description: str,
+    *media_types: str,
+    parameters: Sequence[Any] = (),
+    refusals: Mapping[int, str] = _NO_KEY,
+    model: type[BaseModel] | None = None,
 ) -> dict[str, Any]:
-    answer = {"description": description, "content": {each: {} for each in media_types}}
+    content = {"schema": {"$ref": _SCHEMAS + model.__name__}} if model else {}
+    answer = {"description": description, "content": dict.fromkeys(media_types, content)}
     return {"summary": description, "parameters": parameters, "responses": {"200": answer} | _refused(refusals)}
+
+
+def _metrics() -> dict[str, Any]:
+    operation = _get("Metrics of all workers, for Prometheus.", "text/plain")
+    header = {"description": "The service that answered, whichever its worker.", "schema": {"type": "string"}}
+    operation["responses"]["200"]["headers"] = {"X-Instance": header}
+    return operation
 
 
 def _page_paths(settings: Settings) -> dict[str, Any]:

@@ -4,11 +4,10 @@ import { clamp, toMnistForm } from "./maths.js";
 import { byId, element, paintPixels, pixelCanvas } from "./paint.js";
 import { contextOf, decoded, drawFitted, listenForFiles, sendable } from "./pictures.js";
 import { onChange, present, update } from "./present.js";
-import { drawStrokes, fromWords, snapped, toWords } from "./strokes.js";
+import { drawStrokes, fromAddress, snapped, toAddress } from "./strokes.js";
 
 const READ_SIDE = 280; // pixels of the paper as it is read; more would not be seen in 28
-const KEY_STEP = 0.04; // of the paper's side
-const MARGIN = 0.05;
+const [KEY_STEP, MARGIN] = [0.04, 0.05]; // of the paper's side
 const NEAR = 0.004; // of the paper's side: a point so near to the last one would not be seen
 const ERASER_BUTTON = 5; // of a pen that is turned over
 /** @type {Record<string, number[]>} */
@@ -23,7 +22,8 @@ const pad = /** @type {HTMLCanvasElement} */ (byId("pad"));
 const read = contextOf(READ_SIDE, READ_SIDE);
 
 /** @type {Sheet} */
-let sheet = { strokes: [], opened: null };
+const BLANK = { strokes: [], opened: null };
+let sheet = BLANK;
 /** @type {{past: Sheet[], future: Sheet[]}} */
 const history = { past: [], future: [] };
 let drawing = 0; // a number for what is drawn without a break
@@ -51,13 +51,13 @@ export function startDraw() {
 
 /** Draw what the page's address says, or let it say what is drawn. @param {URLSearchParams} query */
 export function openDrawing(query) {
-  const strokes = fromWords(query.get("strokes") ?? "");
-  if (strokes.length && toWords(strokes) !== toWords(sheet.strokes)) put({ strokes, opened: null });
+  const strokes = fromAddress(query.get("strokes") ?? "");
+  if (strokes.length && toAddress(strokes) !== toAddress(sheet.strokes)) put({ strokes, opened: null });
   else showAddress();
 }
 
 function showAddress() {
-  const words = sheet.strokes.length ? `?strokes=${toWords(sheet.strokes)}` : "";
+  const words = sheet.strokes.length ? `?strokes=${toAddress(sheet.strokes)}` : "";
   if (present.view === "draw") window.history.replaceState(null, "", words || location.hash ? `#draw${words}` : location.href);
 }
 
@@ -93,10 +93,9 @@ function listenToPen() {
   });
 }
 
-/** @param {PointerEvent} event */
-function place(event) {
-  const paper = pad.getBoundingClientRect();
-  return [snapped((event.clientX - paper.left) / paper.width), snapped((event.clientY - paper.top) / paper.height)];
+function place(/** @type {PointerEvent} */ { clientX, clientY }) {
+  const { left, top, width, height } = pad.getBoundingClientRect();
+  return [snapped((clientX - left) / width), snapped((clientY - top) / height)];
 }
 
 function listenToKeys() {
@@ -143,6 +142,7 @@ function put(/** @type {Sheet} */ next, isDrawnOn = false) {
   history.future = [];
   sheet = next;
   changed(isDrawnOn);
+  showAddress();
 }
 
 /** @param {"past" | "future"} from @param {"past" | "future"} to */
@@ -157,17 +157,15 @@ function step(from, to) {
 }
 
 function clear() {
-  if (sheet.strokes.length || sheet.opened) put({ strokes: [], opened: null });
+  if (sheet !== BLANK) put(BLANK);
   keyPen.down = false;
-  showAddress();
 }
 
 /** @param {number[]} point @param {boolean} erases */
 function begin(point, erases) {
   const { strokes } = sheet;
-  // Where there is nothing to erase, it is a pen.
-  const stroke = { points: [point], width: byId("pen-width").value / 100, erases: erases && strokes.length > 0 };
-  put({ strokes: [...strokes, stroke], opened: null }, strokes.length > 0);
+  if (erases && !strokes.length) return;
+  put({ strokes: [...strokes, { points: [point], width: byId("pen-width").value / 100, erases }], opened: null }, strokes.length > 0);
 }
 
 /** @param {number[][]} points */
@@ -195,11 +193,10 @@ function redraw() {
   context.clearRect(0, 0, pad.width, pad.height);
   if (sheet.opened) drawFitted(context, sheet.opened.shown);
   drawStrokes(context, sheet.strokes, getComputedStyle(pad).color);
-  const isBlank = !sheet.strokes.length && !sheet.opened;
-  byId("pad-hint").hidden = !isBlank;
+  byId("pad-hint").hidden = sheet !== BLANK;
+  byId("clear").disabled = sheet === BLANK;
   byId("undo").disabled = !history.past.length;
   byId("redo").disabled = !history.future.length;
-  byId("clear").disabled = isBlank;
 }
 
 /** @returns {Picture | null} */
@@ -221,8 +218,7 @@ async function open([file, ...others]) {
     const shown = await decoded(file);
     const picture = { pixels: null, file: await sendable(file, shown), drawing };
     if (mine !== opening) return; // something else was drawn or opened meanwhile
-    put({ strokes: [], opened: { shown, picture } });
-    showAddress();
+    put({ ...BLANK, opened: { shown, picture } });
     if (others.length) update({ notice: `Of ${others.length + 1} files only ${file.name} is shown; Batch takes many.` });
   } catch (error) {
     if (mine === opening) update({ notice: `${file.name} is ${/** @type {Error} */ (error).message}.` });
@@ -239,8 +235,7 @@ function showSamples({ images, labels, digits }) {
     const words = `Label ${labels[index]}${wrong ? `, read as ${digits[index]}` : ""}`;
     const button = element("button", { type: "button", "aria-label": words, class: wrong ? "wrong" : "" }, canvas, caption);
     button.addEventListener("click", () => {
-      put({ strokes: [], opened: { shown: canvas, picture: { pixels, drawing } } });
-      showAddress();
+      put({ ...BLANK, opened: { shown: canvas, picture: { pixels, drawing } } });
       byId("verdict").scrollIntoView({ block: "nearest" });
     });
     return element("li", {}, button);

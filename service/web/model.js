@@ -2,7 +2,7 @@
 
 import { byId, element, number, percent, shape } from "./paint.js";
 import { paintFrom } from "./pictures.js";
-import { onChange } from "./present.js";
+import { onChange, present } from "./present.js";
 
 const OPTIMIZERS = { adam: "Adam", sgd: "plain gradient descent" };
 const ARCHITECTURES = {
@@ -13,7 +13,10 @@ const ARCHITECTURES = {
 const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short" });
 
 export function startModel() {
-  onChange(({ card }) => {
+  onChange(({ card, view }) => {
+    // The version is in the address, so that a picture of another one is not taken from memory.
+    if (present.view === "model" && present.card && (card || view))
+      paintFrom(byId("curve"), `model/pictures/learning_curve.png?${present.card.version}`);
     if (!card) return;
     showWords(card);
     showFacts(card);
@@ -21,8 +24,6 @@ export function startModel() {
     showCoverage(card);
     showMistakes(card.test.confusion);
     showBehaviour(card.behaviour);
-    // The version is in the address, so that a picture of another one is not taken from memory.
-    paintFrom(byId("curve"), `model/pictures/learning_curve.png?${card.version}`);
   });
 }
 

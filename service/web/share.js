@@ -24,8 +24,7 @@ export function startShare() {
   for (const name of Object.keys(FORMS)) byId(`copy-${name}`).addEventListener("click", () => copy(name));
   onChange((changed) => {
     if (!("picture" in changed || "answer" in changed)) return;
-    byId("save").disabled = !present.picture;
-    for (const name of Object.keys(FORMS)) byId(`copy-${name}`).disabled = !present.picture?.pixels;
+    for (const id of ["save", "copy-curl", "copy-Python"]) byId(id).disabled = !present.picture?.pixels;
     byId("copied").textContent = "The page’s address keeps what is drawn.";
     byId("copy").hidden = true;
   });

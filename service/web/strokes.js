@@ -5,23 +5,20 @@
 
 import { clamp } from "./maths.js";
 
-const STEPS = 1000; // of the paper's side
-const OUTSIDE = 100; // steps beyond its edges that a stroke may reach
-const MOST = 36 ** 2 - 1; // what two characters can say
+const [STEPS, OUTSIDE] = [1000, 100]; // of the paper's side, and of how far beyond it a stroke may reach
 const CODED = /^[pe][0-9a-z]{2}([0-9a-z]{4})+$/; // pen or eraser, width, points
 
 /** Bring a share onto the steps that an address can say, so that a drawing comes back as it was. @param {number} share */
 export const snapped = (share) => clamp(Math.round(STEPS * share), -OUTSIDE, STEPS + OUTSIDE) / STEPS;
 
-const coded = (/** @type {number} */ share) =>
-  clamp(Math.round(STEPS * share) + OUTSIDE, 0, MOST).toString(36).padStart(2, "0");
+const coded = (/** @type {number} */ share) => (Math.round(STEPS * share) + OUTSIDE).toString(36).padStart(2, "0");
 
 /** @param {Stroke[]} strokes */
-export const toWords = (strokes) =>
+export const toAddress = (strokes) =>
   strokes.map(({ points, width, erases }) => (erases ? "e" : "p") + coded(width) + points.flat().map(coded).join("")).join(".");
 
 /** The strokes that `words` of an address say; none where they are not such words. @param {string} words @returns {Stroke[]} */
-export function fromWords(words) {
+export function fromAddress(words) {
   const parts = words.split(".");
   if (!parts.every((part) => CODED.test(part))) return [];
   return parts.map((part) => {

@@ -22,7 +22,7 @@ from service.http.transport import MAX_HEADER_BYTES
 from tests.support.fuzz_cases import Case, cases
 from tests.support.project import SEVEN
 from tests.support.raw_http import Answer, Connection
-from tests.support.serving import Server
+from tests.support.serving import Server, serving
 
 CASES_IN_AN_EXAMPLE = 50
 CASES_BETWEEN_GOOD_ONES = 1000
@@ -143,14 +143,16 @@ def test_five_thousand_random_requests_are_answered_as_documented(server: Server
 
 
 @pytest.mark.slow
-def test_a_hundred_thousand_random_requests_are_answered_as_documented(server: Server) -> None:
+def test_a_hundred_thousand_random_requests_are_answered_as_documented_half_of_them_by_conv(
+    server: Server, conv_home: Path
+) -> None:
     its_seed = int(os.environ.get("FUZZ_SEED") or random.SystemRandom().randrange(2**32))
     print(f"repeat this with FUZZ_SEED={its_seed}")
     # Making up requests takes longer than answering them.
-    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as processes:
+    with serving(conv_home) as conv, ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as processes:
         halves = [
-            processes.submit(fuzz_from_apart, server.url, server.process.pid, CASES // 2, its_seed + number)
-            for number in range(2)
+            processes.submit(fuzz_from_apart, each.url, each.process.pid, CASES // 2, its_seed + number)
+            for number, each in enumerate((server, conv))
         ]
         for half in halves:
             half.result()

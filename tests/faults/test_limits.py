@@ -5,7 +5,6 @@ import json
 import select
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,11 +22,12 @@ MAX_IMAGES = 8
 SECONDS = 1.5
 
 
-@pytest.fixture(scope="module")
-def small(reading_home: Path) -> Iterator[Server]:
+@pytest.fixture(scope="module", params=["reading_home", pytest.param("conv_home", marks=pytest.mark.slow)])
+def small(request: pytest.FixtureRequest) -> Iterator[Server]:
     """Return a service with low limits."""
+    home = request.getfixturevalue(request.param)
     with serving(
-        reading_home, MAX_BODY_BYTES=str(MAX_BYTES), MAX_IMAGES=str(MAX_IMAGES), REQUEST_TIMEOUT_SECONDS=str(SECONDS)
+        home, MAX_BODY_BYTES=str(MAX_BYTES), MAX_IMAGES=str(MAX_IMAGES), REQUEST_TIMEOUT_SECONDS=str(SECONDS)
     ) as server:
         yield server
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from service.inference.predictor import MAX_OCCLUDED_IMAGES
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG
 from tests.support.bodies import npy
 from tests.support.metrics import scrape, value
@@ -27,6 +28,7 @@ from tests.support.waiting import until
 MIB = 2**20
 MAX_BYTES = 16 * MIB
 PEAK_MIB, LEFT_MIB = 96, 8
+CONV_MIB = 220
 QUIET_SECONDS = 5
 AT_ONCE = 8
 
@@ -34,7 +36,19 @@ AT_ONCE = 8
 @pytest.fixture(scope="module")
 def warm(reading_home: Path) -> Iterator[Server]:
     """Return a service that has answered one large request of each kind before."""
-    with serving(reading_home) as server:
+    with warmed(reading_home) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def warm_conv(conv_home: Path) -> Iterator[Server]:
+    with warmed(conv_home) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def warmed(home: Path) -> Iterator[Server]:
+    with serving(home) as server:
         for name in ("the longest numbers", "many keys in 1 MiB", "bytes", "a PNG with a text"):
             send_at_once(server, name, AT_ONCE)
         time.sleep(QUIET_SECONDS)
@@ -82,6 +96,7 @@ def tiny_parts() -> bytes:
     return b"--frontier\r\n\r\n\r\n" * 100_000 + b"--frontier--\r\n"
 
 
+OCCLUDED = "bytes, as many as are occluded"
 FORM = f"{MULTIPART}; boundary=frontier"
 BODIES: dict[str, tuple[Callable[[], bytes], str, int]] = {
     "open lists": (lambda: b"[" * MAX_BYTES, JSON, 400),
@@ -117,6 +132,7 @@ BODIES: dict[str, tuple[Callable[[], bytes], str, int]] = {
     "complex": (lambda: npy(np.zeros((1024, 784), complex)), NPY, 400),
     "a huge header": (lambda: filled(b"\x93NUMPY\x02\x00" + struct.pack("<I", MAX_BYTES - 12), b"(", b""), NPY, 400),
     "bytes": (lambda: PIXELS.tobytes() * 1024, BYTES, 200),
+    OCCLUDED: (lambda: PIXELS.tobytes() * MAX_OCCLUDED_IMAGES, BYTES, 200),
     "bytes, as many as fit": (lambda: filled(b"", b"\x00" * 784, b""), BYTES, 413),
     "100,000 tiny parts": (tiny_parts, FORM, 413),
     "1,024 empty parts": (lambda: b"--frontier\r\n\r\n\r\n" * 1024 + b"--frontier--\r\n", FORM, 400),
@@ -130,6 +146,8 @@ BODIES: dict[str, tuple[Callable[[], bytes], str, int]] = {
     "a PNG with a text": (text_bomb, PNG, 200),
     "a JPEG of 16 megapixels": (jpeg_bomb, JPEG, 400),
 }
+# The others do not get as far as the model.
+ANSWERED = [name for name, (_, _, status) in BODIES.items() if status == 200]
 
 
 def send_at_once(server: Server, name: str, count: int, target: str = "/predict") -> list[int]:
@@ -173,6 +191,16 @@ def test_no_body_takes_much_memory_or_keeps_it(warm: Server, name: str) -> None:
 @pytest.mark.parametrize("name", ["the longest numbers", "bytes"])
 def test_evidence_for_as_many_images_as_may_come_does_neither(warm: Server, name: str) -> None:
     assert 200 in watched(warm, name, AT_ONCE, "/predict?explain=true")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ANSWERED)
+def test_no_body_that_conv_answers_does_either_and_its_worker_stays_small(warm_conv: Server, name: str) -> None:
+    explained = "?explain=true" if name == OCCLUDED else ""
+    assert set(watched(warm_conv, name, AT_ONCE, f"/predict{explained}")) in ({200}, {200, 429})
+    held = warm_conv.memory_kib() / 1024
+    print(f"held by the worker: {held:.0f} MiB")
+    assert held <= CONV_MIB
 
 
 @pytest.mark.parametrize("query", ["explain=true", "explain=true&seen=true"])  # 9 MB of answer, and 12

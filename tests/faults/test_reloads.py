@@ -10,7 +10,7 @@ import pytest
 from models.digits import MODEL_NAME
 from tests.support.load import Answer, answer_of, loaded, request_of
 from tests.support.serving import Server, serving
-from tests.support.store import copy_version, corrupt, half_written, make_latest
+from tests.support.store import copy_version, corrupt, half_written, make_latest, published_version
 from tests.support.training import run_training
 from tests.support.waiting import switches_to, until
 from training.data import Mnist
@@ -22,11 +22,11 @@ CYCLES = 25  # of four reloads each
 SIZES = (1, 1, 1, 7, 64, 300)
 
 
-def two_versions(home: Path, *arguments: str) -> tuple[Path, str, str]:
-    """Return the folder of the versions, the latest, and another that is trained with `arguments` and answers otherwise."""
+def two_versions(home: Path) -> tuple[Path, str, str]:
+    """Return the folder of the versions, the latest, and another that is trained with another seed and answers otherwise."""
     versions = home / "models" / MODEL_NAME
     first = (versions / "latest").read_text()
-    finished = run_training(home, "--quiet", *arguments)
+    finished = run_training(home, "--quiet", "--seed", "1")
     assert finished.returncode == 0, finished.stderr
     second = (versions / "latest").read_text()
     make_latest(versions, first)
@@ -61,7 +61,7 @@ def p99(answers: list[Answer]) -> float:
 
 
 def test_a_hundred_reloads_under_load_fail_no_request_and_mix_no_answer(home: Path, mnist: Mnist) -> None:
-    versions, first, second = two_versions(home, "--seed", "1")
+    versions, first, second = two_versions(home)
     starts = np.cumsum((0, *SIZES))
     images = [mnist.test.images[start : start + size] for start, size in zip(starts, SIZES, strict=False)]
     truth = {version: [answer_of(versions / version, each) for each in images] for version in (first, second)}
@@ -99,9 +99,11 @@ def test_a_hundred_reloads_under_load_fail_no_request_and_mix_no_answer(home: Pa
 
 
 def test_from_one_architecture_to_another_and_back_under_load_no_request_fails_and_no_answer_is_mixed(
-    home: Path, mnist: Mnist
+    home: Path, conv_home: Path, mnist: Mnist
 ) -> None:
-    versions, first, second = two_versions(home, "--recipe", "conv", "--epochs", "1", "--force")
+    conv = published_version(conv_home)
+    versions, first, second = home / "models" / MODEL_NAME, published_version(home).name, conv.name
+    shutil.copytree(conv, versions / second)
     images = [mnist.test.images[start : start + size] for start, size in zip(np.cumsum((0, *SIZES)), SIZES, strict=False)]
     truth = {version: [answer_of(versions / version, each) for each in images] for version in (first, second)}
     with (

@@ -111,9 +111,12 @@ def grown_kib(held: list[Held]) -> float:
     return last - second
 
 
-def test_three_minutes_of_everything_leave_memory_files_and_threads_constant(home: Path, mnist: Mnist) -> None:
-    with serving(home, REQUEST_TIMEOUT_SECONDS="5") as server:
-        held = soak(server, mnist.test.images, SECONDS)
+@pytest.mark.parametrize(("store", "seconds"), [("home", SECONDS), ("conv_home", SECONDS / 3)])
+def test_minutes_of_everything_leave_memory_files_and_threads_constant(
+    store: str, seconds: float, mnist: Mnist, request: pytest.FixtureRequest
+) -> None:
+    with serving(request.getfixturevalue(store), REQUEST_TIMEOUT_SECONDS="5") as server:
+        held = soak(server, mnist.test.images, seconds)
     assert grown_kib(held) <= ALLOWED_KIB
     files, threads = thirds(held, 1), thirds(held, 2)
     print(f"open files {[min(third) for third in files]} and more for a moment, threads {[max(third) for third in threads]}")

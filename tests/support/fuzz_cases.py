@@ -63,7 +63,16 @@ TOKENS = [
         b"-1",
     ),
 ]
-DOCUMENTED = ["/predict", "/model", "/model/weights", "/model/pictures/weights.png", "/samples", "/perceptron", "/livez"]
+DOCUMENTED = [
+    "/predict",
+    "/model",
+    "/model/versions",
+    "/model/weights",
+    "/model/pictures/weights.png",
+    "/samples",
+    "/perceptron",
+    "/livez",
+]
 DOCUMENTED += [
     "/docs",
     "/docs/docs.js",

@@ -73,11 +73,18 @@ def test_a_served_version_of_other_data_is_not_compared(candidate: Candidate, ad
 
 
 @pytest.mark.usefixtures("versions_folder")
+def test_each_recipe_has_floors_of_its_own(candidate: Candidate):
+    below_one_of_them = replace(candidate, behaviour=dict(FLOORS["sgd"]))
+    assert "is required of baseline" in str(refusal_of(below_one_of_them))
+    assert objection_to(replace(below_one_of_them, recipe=RECIPES["sgd"])) is None
+
+
+@pytest.mark.usefixtures("versions_folder")
 def test_behaviour_below_its_floor_is_refused_with_the_test_named(candidate: Candidate):
     assert objection_to(candidate) is None
-    name, floor = next(iter(FLOORS["softmax"].items()))
+    name, floor = next(iter(FLOORS["baseline"].items()))
     refusal = refusal_of(replace(candidate, behaviour=candidate.behaviour | {name: floor - 0.01}))
-    assert str(refusal) == f"{name}: {floor - 0.01:.2%} passed; at least {floor:.2%} is required of softmax"
+    assert str(refusal) == f"{name}: {floor - 0.01:.2%} passed; at least {floor:.2%} is required of baseline"
     assert (refusal.is_failure, refusal.can_be_forced) == (True, True)
 
 

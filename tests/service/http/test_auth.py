@@ -17,7 +17,15 @@ from tests.support.serving import Server, serving
 
 KEYS = "first-key-0123456789", "second-key-987654321"
 ORIGIN = "https://page.example"
-BEHIND_THE_KEY = ["/model", "/model/weights", "/model/pictures/weights.png", "/samples", "/perceptron", "/docs.json"]
+BEHIND_THE_KEY = [
+    "/model",
+    "/model/versions",
+    "/model/weights",
+    "/model/pictures/weights.png",
+    "/samples",
+    "/perceptron",
+    "/docs.json",
+]
 BEHIND_THE_KEY += ["/schema.json", "/metrics", "/elsewhere"]
 FILES_OF_PAGES = ["/", "/web/app.js", "/web/style.css", "/docs", "/docs/docs.js", "/docs/swagger-ui.css"]
 
