@@ -129,6 +129,18 @@ def test_requests_keep_within_the_limits_of_the_service(open_page: OpenPage, hom
         assert problems(page) == []
 
 
+def test_with_a_key_the_commands_take_it_from_the_environment(open_page: OpenPage, home: Path, mnist: Mnist) -> None:
+    with serving(home, API_KEYS="a-key-of-the-tests") as closed:
+        page = open_page("#batch", url=closed.url, expected="401 (Unauthorized)")
+        page.evaluate("sessionStorage.setItem('api-key', 'a-key-of-the-tests')")
+        choose(page, *files_of(mnist.test.images[:2]))
+        answered(page, 2)
+        page.get_by_text("Send it from a program").click()
+        for command in ("#batch-curl", "#batch-python"):
+            expect(page.locator(command)).to_contain_text("API_KEY")
+            expect(page.locator(command)).not_to_contain_text("a-key")
+
+
 def score(server: Server, images: np.ndarray, labels: np.ndarray) -> str:
     answer = httpx.post(f"{server.url}/predict", json={"images": images.tolist()}).json()
     right, accepted = np.array(answer["digits"]) == labels, np.array(answer["accepted"])
