@@ -34,8 +34,9 @@ serve: setup ## train and publish a model if the store has none, then serve it o
 train: setup ## train and publish a model; ARGS="--recipe sgd --seed 1"
 	@$(BIN)/python -m training $(ARGS)
 
-test: setup ## run the tests
-	@$(BIN)/python -m pytest $(ARGS)
+# Several processes, since many tests wait; a file stays in one, which shares its services and its models.
+test: setup ## run the tests, in several processes; ARGS="-n 0 -x tests/models" in one
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 slow: setup ## faults, floods and hostile input at length: about a quarter of an hour; ARGS="-s" shows the figures
 	@$(BIN)/python -m pytest -m slow $(ARGS)

@@ -69,6 +69,7 @@ class Settings(BaseModel):
         default=(), repr=False, description="keys, separated by commas, one of which a request must have"
     )
     public_metrics: bool = Field(default=False, description="answer /metrics without a key")
+    api_docs: bool = Field(default=True, description="serve the viewer of the API at /docs")
     cors_origins: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
         default=(), description="origins, separated by commas, whose web pages may call the service; * for any"
     )

@@ -102,3 +102,13 @@ def server(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     shutil.copytree(published_home / "models", home / "models")
     with serving(home) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def deskewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Return a service whose version deskews what it is sent, fitted for one epoch."""
+    home = tmp_path_factory.mktemp("deskewed")
+    finished = run_training(home, "--quiet", "--recipe", "deskew", "--epochs", "1", "--force")
+    assert finished.returncode == 0, finished.stderr
+    with serving(home) as running:
+        yield running

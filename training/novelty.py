@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from models.card import Novelty
 from models.digits import IMAGE_SHAPE, NUM_CLASSES, NUM_PIXELS
 from training.data import Split
+from training.evaluate import IMAGES_A_CALL
 
 _HEIGHT, _WIDTH = (side // 2 for side in IMAGE_SHAPE)
 _COMPONENTS = 16
@@ -89,7 +90,7 @@ def with_novelty(classifier: keras.Model, novelty: keras.Model) -> keras.Model:
 
 def scores_of(novelty: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return what Keras computes for uint8 `images` of shape (N, 784): novelty scores, float32 (N,)."""
-    return novelty.predict(images, batch_size=min(len(images), 10_000), verbose=0)  # pyright: ignore[reportArgumentType]: its default is "auto"
+    return novelty.predict(images, batch_size=IMAGES_A_CALL, verbose=0)  # pyright: ignore[reportArgumentType]: its default is "auto"
 
 
 def fit_knots(scores: NDArray[np.float32]) -> Novelty:

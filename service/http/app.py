@@ -14,6 +14,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import ApiError
+from service.http.api_docs import api_docs_routes
 from service.http.auth import ApiKeyAuth
 from service.http.connections import accept_all_pending
 from service.http.endpoint import InferenceEndpoint
@@ -25,6 +26,7 @@ from service.http.router import Router
 from service.images.decode_pool import DecodePool
 from service.inference.health import EngineHealth
 from service.inference.predictor import Predictor
+from service.inference.versions import list_versions
 from service.observability import metrics
 from service.process.shutdown import Shutdown
 from service.protocols.media_types import JSON
@@ -56,12 +58,14 @@ class App:
         routes = [
             *_inference_routes(predictor, settings, self._budget),
             Route("/model", self._model),
+            Route("/model/versions", self._versions),
             Route("/livez", self._livez),
             Route("/readyz", self._readyz),
             Route("/metrics", self._metrics),
             Route("/docs.json", self._docs_json),
             Route("/schema.json", app, methods=["GET"]),
             *page_routes(self._repository),
+            *(api_docs_routes() if settings.api_docs else ()),
         ]
         by_path = {route.path: route for route in routes}
         self._router = Router(by_path)
@@ -107,7 +111,7 @@ class App:
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         route = scope["route"]
         try:
-            self._keys.check(scope["path"], scope["headers"])
+            self._keys.check(route.path if route else None, scope["method"], scope["headers"])
             if route is None:
                 sentence = f"there is no {scope['path'][:80]}; send images to POST /predict, or see GET /docs.json."
                 raise ApiError(404, "not_found", sentence)
@@ -122,6 +126,10 @@ class App:
     async def _model(self, request: Request) -> Response:
         version = self._repository.served
         return Response(version.card.model_dump_json(), media_type=JSON, headers={"X-Model-Version": version.card.version})
+
+    async def _versions(self, request: Request) -> Response:
+        versions = await asyncio.to_thread(list_versions, self._repository.served)
+        return Response(versions.model_dump_json(), media_type=JSON)
 
     async def _livez(self, request: Request) -> Response:
         if not self._health.is_alive():
@@ -139,7 +147,9 @@ class App:
         return PlainTextResponse("\n")
 
     async def _metrics(self, request: Request) -> Response:
-        return Response(await asyncio.to_thread(metrics.exposition), media_type=metrics.EXPOSITION_TYPE)
+        # Behind a proxy each answer may be another replica's, and only within one do counters make rates.
+        headers = {"X-Instance": metrics.TABLE.instance}
+        return Response(await asyncio.to_thread(metrics.exposition), headers=headers, media_type=metrics.EXPOSITION_TYPE)
 
     async def _docs_json(self, request: Request) -> Response:
         return JSONResponse(self._docs)

@@ -4,9 +4,15 @@ import hashlib
 import hmac
 
 from service.errors import ApiError
+from service.http import api_docs, pages
 
-# An orchestrator's probes have no key.
-_PROBES = ("/livez", "/readyz")
+# Routes that are open to everybody: an orchestrator's probes have no key, and files that anybody may read ask for one.
+_PUBLIC = frozenset({"/livez", "/readyz", "/", pages.FILES, api_docs.INDEX, api_docs.FILE})
+
+
+def public_routes(public_metrics: bool) -> frozenset[str]:
+    """Return the routes, as in "/web/{file}", that GET and HEAD may have without a key."""
+    return _PUBLIC | {"/metrics"} if public_metrics else _PUBLIC
 
 
 class ApiKeyAuth:
@@ -15,15 +21,15 @@ class ApiKeyAuth:
     def __init__(self, keys: tuple[str, ...], public_metrics: bool) -> None:
         # Digests, because comparing takes constant time only for what is of one length.
         self._digests = [_digest(key.encode()) for key in keys]
-        self._public = {*_PROBES, "/metrics"} if public_metrics else set(_PROBES)
+        self._public = public_routes(public_metrics)
 
-    def check(self, path: str, headers: list[tuple[bytes, bytes]]) -> None:
-        """Return if the request is accepted.
+    def check(self, route: str | None, method: str, headers: list[tuple[bytes, bytes]]) -> None:
+        """Return if the request is accepted; `route` is the one that answers it, whatever its path looks like.
 
         Raises:
             ApiError: 401, it has no key, or one that is not known.
         """
-        if not self._digests or path in self._public:
+        if not self._digests or (route in self._public and method in ("GET", "HEAD")):
             return
         value = next((value for name, value in headers if name == b"authorization"), b"")
         scheme, _, key = value.partition(b" ")

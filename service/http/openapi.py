@@ -3,10 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from models.digits import IMAGE_SHAPE, MAX_PIXEL, NUM_PIXELS
-from service.http.pages import FILES, PICTURE, PICTURES, PerceptronQuery, file_names, file_type
+from service.http import api_docs
+from service.http.auth import public_routes
+from service.http.documents import file_type
+from service.http.pages import FILES, PICTURE, PICTURES, PerceptronQuery, file_names
+from service.inference.versions import VersionList
 from service.observability.metrics import STAGES
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG, REQUEST_FORMATS
 from service.protocols.native import ErrorResponse, PredictionResponse
@@ -20,7 +25,7 @@ _BINARY = {"type": "string", "format": "binary"}
 
 def openapi_document(settings: Settings) -> dict[str, Any]:
     """Return the document (OpenAPI 3.1) for a service that runs with `settings`."""
-    return {
+    document = {
         "openapi": "3.1.0",
         "info": {
             "title": "Digit classifier",
@@ -32,21 +37,27 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         "paths": {
             "/predict": {"post": _predict(settings)},
             "/model": {"get": _get("The card of the version that is served.", JSON)},
-            **_page_paths(),
+            "/model/versions": {"get": _get("The version that is served, and the newest beside it.", JSON, model=VersionList)},
+            **_page_paths(settings),
             "/livez": {"get": _get("200 unless the engine has not answered for long.", "text/plain", refusals=_ENGINE_SILENT)},
             "/readyz": {"get": _get("200 once the version answered its golden digits.", "text/plain", refusals=_DRAINING)},
-            "/metrics": {"get": _get("Metrics of all workers, for Prometheus.", "text/plain")},
+            "/metrics": {"get": _metrics()},
             "/docs.json": {"get": _get("This document.", JSON)},
             "/schema.json": {"get": _get("The API as BentoML's client reads it.", JSON)},
         },
         "components": {"schemas": _schemas()},
     }
+    if settings.api_keys:
+        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+        document["security"] = [{"key": []}]
+        for path in public_routes(settings.public_metrics) & document["paths"].keys():
+            document["paths"][path]["get"]["security"] = []
+    return document
 
 
 def _schemas() -> dict[str, Any]:
-    schemas = models_json_schema(
-        [(PredictionResponse, "serialization"), (ErrorResponse, "serialization")], ref_template=_SCHEMAS + "{model}"
-    )
+    models = PredictionResponse, ErrorResponse, VersionList
+    schemas = models_json_schema([(model, "serialization") for model in models], ref_template=_SCHEMAS + "{model}")
     return schemas[1]["$defs"]
 
 
@@ -60,13 +71,25 @@ _DRAINING = {503: "This worker is stopping, or its engine does not answer."}
 
 
 def _get(
-    description: str, *media_types: str, parameters: Sequence[Any] = (), refusals: Mapping[int, str] = _NO_KEY
+    description: str,
+    *media_types: str,
+    parameters: Sequence[Any] = (),
+    refusals: Mapping[int, str] = _NO_KEY,
+    model: type[BaseModel] | None = None,
 ) -> dict[str, Any]:
-    answer = {"description": description, "content": {each: {} for each in media_types}}
+    content = {"schema": {"$ref": _SCHEMAS + model.__name__}} if model else {}
+    answer = {"description": description, "content": dict.fromkeys(media_types, content)}
     return {"summary": description, "parameters": parameters, "responses": {"200": answer} | _refused(refusals)}
 
 
-def _page_paths() -> dict[str, Any]:
+def _metrics() -> dict[str, Any]:
+    operation = _get("Metrics of all workers, for Prometheus.", "text/plain")
+    header = {"description": "The service that answered, whichever its worker.", "schema": {"type": "string"}}
+    operation["responses"]["200"]["headers"] = {"X-Instance": header}
+    return operation
+
+
+def _page_paths(settings: Settings) -> dict[str, Any]:
     query = PerceptronQuery.model_json_schema()["properties"]
     in_query = [{"name": name, "in": "query", "schema": schema} for name, schema in query.items()]
     file, picture = _in_path("file", file_names()), _in_path("name", PICTURES)
@@ -80,6 +103,10 @@ def _page_paths() -> dict[str, Any]:
             "A perceptron's training on the unit square's corners, by epoch.", JSON, parameters=in_query, refusals=_MALFORMED
         ),
     }
+    if settings.api_docs:
+        viewer = _in_path("file", sorted(api_docs.FOLDERS))
+        operations[api_docs.INDEX] = _get("This document as a page where requests can be tried.", "text/html")
+        operations[api_docs.FILE] = _get("A file of that page.", "text/css", "text/javascript", parameters=viewer)
     for operation in operations.values():
         operation["responses"]["304"] = {"description": "The client has it: its ETag is in If-None-Match."}
     return {path: {"get": operation} for path, operation in operations.items()}
@@ -102,18 +129,21 @@ def _predict(settings: Settings) -> dict[str, Any]:
     return {
         "operationId": "predict",
         "summary": "Answer which digit each image shows.",
-        "parameters": [_EXPLAIN],
+        "parameters": [_flag(name, description) for name, description in _FLAGS.items()],
         "requestBody": {"required": True, "content": {each: {"schema": _body(each, settings)} for each in REQUEST_FORMATS}},
         "responses": {"200": _ANSWER} | _refused(refusals),
     }
 
 
-_EXPLAIN = {
-    "name": "explain",
-    "in": "query",
-    "description": "Add the evidence for each answer; with a JSON answer only.",
-    "schema": {"type": "boolean", "default": False},
+_FLAGS = {
+    "explain": "Add the evidence for each answer; with a JSON answer only.",
+    "seen": "Add the 28×28 pixels that the model was given for each image; with a JSON answer only.",
 }
+
+
+def _flag(name: str, description: str) -> dict[str, Any]:
+    return {"name": name, "in": "query", "description": description, "schema": {"type": "boolean", "default": False}}
+
 
 _ANSWER = {
     "description": "The answers, in the order of the images; as bytes, N × 10 little-endian float32 probabilities.",
@@ -147,6 +177,9 @@ _BODIES = {
 }
 
 
+_STROKE = [MAX_PIXEL * (5 <= row < 23 and 13 <= column < 15) for row in range(_ROWS) for column in range(_COLUMNS)]
+
+
 def _json_body(settings: Settings) -> dict[str, Any]:
     pixel = {"type": "number", "minimum": 0, "maximum": MAX_PIXEL}
     flat, square = _array(pixel, NUM_PIXELS), _array(_array(pixel, _COLUMNS), _ROWS)
@@ -156,6 +189,7 @@ def _json_body(settings: Settings) -> dict[str, Any]:
         "required": ["images"],
         "properties": {"images": {"oneOf": images}},
         "additionalProperties": False,
+        "examples": [{"images": [_STROKE]}],
     }
 
 

@@ -1,13 +1,9 @@
 """The page's files, and what it loads: samples, weights and pictures of the version served, a perceptron's training."""
 
-import gzip
-import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from dataclasses import asdict
 from functools import lru_cache
-from mimetypes import guess_type
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 import orjson
@@ -20,24 +16,15 @@ from models.card import GOLDEN_FILE, PICTURES_FOLDER
 from models.digits import NUM_CLASSES
 from models.perceptron import learn_gate, learn_gate_with_hidden_layer
 from service.errors import ApiError
+from service.http.documents import FILE_HEADERS, Document, file_type, known
 from service.inference.model_repository import LoadedModel, ModelRepository
-from service.protocols.accept import preferred
-from service.protocols.media_types import BYTES, JSON, PNG
+from service.protocols.media_types import JSON, PNG
 
 PICTURES = ("weights", "confusion", "reliability", "coverage", "learning_curve")
 NUM_SAMPLES = 20
 
 _WEB = Path(__file__).parent.parent / "web"
 FILES, PICTURE = "/web/{file}", "/model/pictures/{name}.png"
-_FILE_HEADERS = MappingProxyType(
-    {
-        # Nothing from elsewhere, nothing inline, no plugins, no frames, no forms.
-        "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "no-referrer",
-    }
-)
 
 
 class PerceptronQuery(BaseModel, frozen=True, extra="forbid"):
@@ -49,36 +36,16 @@ class PerceptronQuery(BaseModel, frozen=True, extra="forbid"):
     hidden: bool = Field(default=False, description="two perceptrons in a hidden layer, and a third on their answers")
 
 
-class Document:
-    """A body that is served more than once: with a strong ETag, and compressed once, with another (RFC 9110, 8.8.3.3)."""
-
-    def __init__(self, content: bytes, media_type: str, headers: Mapping[str, str]) -> None:
-        self._media_type = media_type
-        tag, packed = hashlib.sha256(content).hexdigest()[:32], gzip.compress(content, mtime=0)
-        headers = {**headers, "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
-        self._plain = content, headers | {"ETag": f'"{tag}"'}
-        self._gzip = packed, headers | {"ETag": f'"{tag}-gzip"', "Content-Encoding": "gzip"}
-        self._codings = ("identity", "gzip") if len(packed) < 0.9 * len(content) else ("identity",)
-
-    def answer(self, request: Request) -> Response:
-        coding = preferred(request.headers.get("accept-encoding", ""), self._codings)
-        content, headers = self._gzip if coding == "gzip" else self._plain
-        known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
-        if known & {headers["ETag"], "*"}:
-            return Response(status_code=304, headers=headers)
-        return Response(content, media_type=self._media_type, headers=headers)
-
-
 def page_routes(repository: ModelRepository) -> list[Route]:
     """Return the routes of the page.
 
     Their functions are plain ones, which Starlette runs in a thread, so that no inference waits for them.
     """
-    files = {name: Document((_WEB / name).read_bytes(), file_type(name), _FILE_HEADERS) for name in file_names()}
+    files = {name: Document((_WEB / name).read_bytes(), file_type(name), FILE_HEADERS) for name in file_names()}
 
     def file(request: Request) -> Response:
         name = request.path_params.get("file", "index.html")
-        return files[_known(name, files)].answer(request)
+        return files[known(name, files)].answer(request)
 
     def picture(request: Request) -> Response:
         return picture_document(repository.served, request.path_params["name"]).answer(request)
@@ -99,17 +66,6 @@ def page_routes(repository: ModelRepository) -> list[Route]:
 def file_names() -> list[str]:
     """Return the names of the page's files."""
     return sorted(path.name for path in _WEB.iterdir())
-
-
-def file_type(name: str) -> str:
-    """Return the media type of a file of that name."""
-    return guess_type(name)[0] or BYTES
-
-
-def _known(name: str, names: Collection[str]) -> str:
-    if name not in names:
-        raise ApiError(404, "not_found", f"there is no {name[:80]}; there are: {', '.join(names)}.")
-    return name
 
 
 def _folder(version: LoadedModel) -> Path:
@@ -147,7 +103,7 @@ def picture_document(version: LoadedModel, name: str) -> Document:
     """Return the PNG that the training job drew of `version`."""
     folder = _folder(version) / PICTURES_FOLDER
     drawn = {name: path for name in PICTURES if (path := folder / f"{name}.png").is_file()}
-    return Document(drawn[_known(name, drawn)].read_bytes(), PNG, {"X-Model-Version": version.card.version})
+    return Document(drawn[known(name, drawn)].read_bytes(), PNG, {"X-Model-Version": version.card.version})
 
 
 def _chosen_samples(labels: np.ndarray, digits: np.ndarray) -> np.ndarray:

@@ -46,10 +46,13 @@ class LinearExplainer:
     biases: NDArray[np.float32]
     prepare: Callable[[Pixels], Pixels] | None = None
 
+    def prepared(self, images: Pixels) -> Pixels:
+        """Return the pixels (N, 784) that the weights are multiplied with."""
+        return self.prepare(images) if self.prepare else images
+
     def probabilities(self, images: Pixels) -> NDArray[np.float32]:
         """Return the probabilities (N, 10) of `images` (N, 784) that follow from the weights."""
-        pixels = self.prepare(images) if self.prepare else images
-        logits = pixels / np.float32(MAX_PIXEL) @ self.weights + self.biases
+        logits = self.prepared(images) / np.float32(MAX_PIXEL) @ self.weights + self.biases
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
         return powers / powers.sum(axis=1, keepdims=True)
 

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.card import ModelCard
+from models.digits import MAX_PIXEL
 from models.engine import Engine
 from models.novelty import Knots, accepted, novelty_share
 from service.inference.batcher import Answers
@@ -51,6 +52,11 @@ class LoadedModel:
             return Answers(digits, confidence, probabilities)
         novelty = novelty_share(scores, self.knots)
         return Answers(digits, confidence, probabilities, novelty, accepted(confidence, novelty, thresholds))
+
+    def seen(self, images: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Return the pixels (N, 784) that the model gets of `images` (N, 784): deskewed where it deskews them, and rounded."""
+        pixels = self.linear.prepared(images) if self.linear else images
+        return np.rint(pixels).clip(0, MAX_PIXEL).astype(np.uint8)
 
 
 def images_within_limits(engine: Engine, images: NDArray[np.float32]) -> tuple[int, int]:

@@ -34,6 +34,11 @@ class Table(Collector):
         for family, stop, size in zip(self.families, self._stops, sizes, strict=True):
             family.place(self._rows.own[stop - size : stop])
 
+    @property
+    def instance(self) -> str:
+        """The run whose workers count together."""
+        return self._rows.instance
+
     def collect(self) -> Iterable[Metric]:
         rows, is_live = self._rows.read()
         for family, numbers in zip(self.families, np.split(rows, self._stops, axis=1), strict=False):

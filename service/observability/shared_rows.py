@@ -8,6 +8,7 @@ import fcntl
 import itertools
 import mmap
 import os
+import socket
 from collections.abc import MutableMapping
 
 import numpy as np
@@ -41,6 +42,11 @@ class SharedRows:
         except OSError:
             return False
         return True
+
+    @property
+    def instance(self) -> str:
+        """Name this run among those of all machines: all its workers are one, and started again it is another."""
+        return f"{socket.gethostname()}-{os.fstat(self._file).st_ino:08x}"
 
     def _is_live(self, row: int) -> bool:
         if row == self._own or not self._lock(row):

@@ -1,7 +1,8 @@
 """`POST /predict`: images in any of the request formats, and the answer as JSON or as bytes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -22,7 +23,13 @@ from service.protocols.protocol import Answer
 RESPONSE_TYPES = (JSON, BYTES)
 
 # Images with evidence, which take half a millisecond: all 1,024 would keep the event loop from everybody else for 32 ms.
-_EXPLAINED_AT_ONCE = 16
+_IMAGES_AT_ONCE = 16
+
+# What the query may ask for, and what then stands in the answer.
+_EXTRAS = MappingProxyType({"explain": "evidence", "seen": "pictures"})
+
+Column = Callable[[slice], tuple[bytes, Any]]
+"""Returns the JSON of a field's name, after that of fields before it, and its values for some of the images."""
 
 
 class Evidence(BaseModel):
@@ -55,6 +62,11 @@ class PredictionResponse(BaseModel):
     )
     method: Method | None = Field(default=None, description="with ?explain=true, how the evidence was found")
     evidence: list[Evidence] | None = Field(default=None, description="with ?explain=true, for each image")
+    seen: list[list[int]] | None = Field(
+        default=None,
+        description="with ?seen=true, the 784 pixels that the model was given for each image, rounded: of a picture what was "
+        "made of it, and deskewed where the model does that",
+    )
 
 
 class ErrorResponse(BaseModel):
@@ -68,7 +80,8 @@ class NativeCall:
 
     def __init__(self, headers: Mapping[bytes, bytes], query: bytes, parameters: Mapping[str, str]) -> None:
         given = headers.get(b"content-type", b""), headers.get(b"accept", b""), query
-        self._content_type, self._format, self._response_type, self.is_explained = _understood(*given)
+        self._content_type, self._format, self._response_type, self._extras = _understood(*given)
+        self.is_explained = "explain" in self._extras
         self.is_slow = self._format.is_slow
         # A binary answer has no room for it.
         self.wants_novelty = self._response_type != BYTES
@@ -81,37 +94,43 @@ class NativeCall:
         if self._response_type == BYTES:
             return Answer(BYTES, encode_bytes(prediction.answers.probabilities))
         start = encode_prediction(prediction)
-        return Answer(JSON, _with_evidence(start, prediction.explain, len(prediction.images)) if prediction.explain else start)
+        columns = [_evidence_column(prediction.explain)] if prediction.explain else []
+        if "seen" in self._extras:
+            columns.append(_seen_column(prediction))
+        return Answer(JSON, _with_columns(start, columns, len(prediction.images)) if columns else start)
 
 
 # Most clients send the same again and again; strange ones, of up to 64 KiB, are soon forgotten.
 @lru_cache(maxsize=16)
-def _understood(content_type: bytes, accept: bytes, query: bytes) -> tuple[str, RequestFormat, str, bool]:
-    """Return the Content-Type, its format, the media type to answer with, and whether evidence is wanted."""
+def _understood(content_type: bytes, accept: bytes, query: bytes) -> tuple[str, RequestFormat, str, frozenset[str]]:
+    """Return the Content-Type, its format, the media type to answer with, and what of `_EXTRAS` is wanted."""
     given = content_type.decode("latin-1")
     request, response_type = request_format(given), preferred(accept.decode("latin-1"), RESPONSE_TYPES)
-    return given, request, response_type, bool(query) and _wants_explanation(query, response_type)
+    return given, request, response_type, _wanted_extras(query, response_type) if query else frozenset()
 
 
-def _wants_explanation(query: bytes, response_type: str) -> bool:
+def _wanted_extras(query: bytes, response_type: str) -> frozenset[str]:
     given = parse_qsl(query.decode("latin-1"), keep_blank_values=True)
-    choices = dict(given)
-    if len(choices) < len(given):
-        raise ApiError(400, "malformed", "the query has a word more than once; send ?explain=true, or no query.")
-    choice = choices.pop("explain", "false")
-    if choices:
-        unknown = next(iter(choices))[:40]
-        raise ApiError(400, "malformed", f"the query has {unknown!r}, which is not known; send ?explain=true, or no query.")
-    if choice not in ("true", "false"):
-        raise ApiError(400, "malformed", f"explain is {choice[:40]!r}; send ?explain=true, or leave it out.")
-    if choice == "true" and response_type == BYTES:
-        sentence = f"explain=true was sent with Accept: {BYTES}, which has no room for evidence; accept {JSON}."
+    if len(dict(given)) < len(given):
+        raise ApiError(400, "malformed", "the query has a word more than once; send ?explain=true, ?seen=true, or no query.")
+    for name, choice in given:
+        _check_choice(name[:40], choice[:40], response_type)
+    return frozenset(name for name, choice in given if choice == "true")
+
+
+def _check_choice(name: str, choice: str, response_type: str) -> None:
+    if name not in _EXTRAS:
+        sentence = f"the query has {name!r}, which is not known; send ?explain=true, ?seen=true, or no query."
         raise ApiError(400, "malformed", sentence)
-    return choice == "true"
+    if choice not in ("true", "false"):
+        raise ApiError(400, "malformed", f"{name} is {choice!r}; send ?{name}=true, or leave it out.")
+    if choice == "true" and response_type == BYTES:
+        sentence = f"{name}=true was sent with Accept: {BYTES}, which has no room for {_EXTRAS[name]}; accept {JSON}."
+        raise ApiError(400, "malformed", sentence)
 
 
 def encode_prediction(prediction: Prediction) -> bytes:
-    """Return `prediction` as the JSON of a `PredictionResponse`, without evidence."""
+    """Return `prediction` as the JSON of a `PredictionResponse`, without what the query may ask for."""
     return encode_json(prediction.model.tag, prediction.answers, hint_about(prediction.images))
 
 
@@ -125,13 +144,28 @@ def encode_json(tag: str, answers: Answers, hint: str | None) -> bytes:
     return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
-def _with_evidence(start: bytes, explain: Explain, num_images: int) -> Iterator[bytes]:
-    """Yield `start` with the evidence for each image appended, in pieces of about 150 KB."""
-    for first in range(0, num_images, _EXPLAINED_AT_ONCE):
-        explanation = explain(slice(first, first + _EXPLAINED_AT_ONCE))
-        opening = b"," if first else start[:-1] + b',"method":"%s","evidence":[' % explanation.method.encode()
-        yield opening + orjson.dumps(_evidence(explanation), option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+def _with_columns(start: bytes, columns: list[Column], num_images: int) -> Iterator[bytes]:
+    """Yield `start` with the `columns` appended, in pieces of at most about 150 KB."""
+    opening = start[:-1]
+    for column in columns:
+        for first in range(0, num_images, _IMAGES_AT_ONCE):
+            name, values = column(slice(first, first + _IMAGES_AT_ONCE))
+            separator = b"," if first else opening + b"," + name + b":["
+            yield separator + orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1]
+        opening = b"]"
     yield b"]}"
+
+
+def _seen_column(prediction: Prediction) -> Column:
+    return lambda rows: (b'"seen"', prediction.model.seen(prediction.images[rows]))
+
+
+def _evidence_column(explain: Explain) -> Column:
+    def evidence(rows: slice) -> tuple[bytes, Any]:
+        explanation = explain(rows)
+        return b'"method":"%s","evidence"' % explanation.method.encode(), _evidence(explanation)
+
+    return evidence
 
 
 def _evidence(explanation: Explanation) -> list[dict[str, Any]]:

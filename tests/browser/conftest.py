@@ -12,7 +12,6 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
 from tests.support.cards import KNOWS, KNOWS_NOTHING, change_card
 from tests.support.page import DESKTOP, OpenPage
 from tests.support.serving import Server, serving
-from tests.support.training import run_training
 
 
 @pytest.fixture(scope="session")
@@ -89,14 +88,4 @@ def knowing(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> I
 def not_linear(published_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Return a service whose version can do nothing beyond probabilities."""
     with serving_changed(published_home, tmp_path_factory.mktemp("not_linear"), KNOWS_NOTHING) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
-def deskewed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Return a service whose version deskews what it is sent, fitted for one epoch."""
-    home = tmp_path_factory.mktemp("deskewed")
-    finished = run_training(home, "--quiet", "--recipe", "deskew", "--epochs", "1", "--force")
-    assert finished.returncode == 0, finished.stderr
-    with serving(home) as running:
         yield running

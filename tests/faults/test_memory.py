@@ -203,9 +203,10 @@ def test_no_body_that_conv_answers_does_either_and_its_worker_stays_small(warm_c
     assert held <= CONV_MIB
 
 
-def test_answers_that_are_not_read_take_little_memory_and_are_cut_off(reading_home: Path) -> None:
+@pytest.mark.parametrize("query", ["explain=true", "explain=true&seen=true"])  # 9 MB of answer, and 12
+def test_answers_that_are_not_read_take_little_memory_and_are_cut_off(reading_home: Path, query: str) -> None:
     dense = np.random.default_rng(0).integers(1, 256, (1024, 784), np.uint8).tobytes()
-    request = post(dense, BYTES, "/predict?explain=true")  # 9 MB of answer
+    request = post(dense, BYTES, f"/predict?{query}")
     with serving(reading_home, REQUEST_TIMEOUT_SECONDS="2") as server, contextlib.ExitStack() as clients:
         status_of(server, request)
         time.sleep(QUIET_SECONDS)

@@ -63,11 +63,31 @@ TOKENS = [
         b"-1",
     ),
 ]
-DOCUMENTED = ["/predict", "/model", "/model/weights", "/model/pictures/weights.png", "/samples", "/perceptron", "/livez"]
-DOCUMENTED += ["/readyz", "/metrics", "/docs.json", "/schema.json", "/", "/web/maths.js", "/%70redict"]
+DOCUMENTED = [
+    "/predict",
+    "/model",
+    "/model/versions",
+    "/model/weights",
+    "/model/pictures/weights.png",
+    "/samples",
+    "/perceptron",
+    "/livez",
+]
+DOCUMENTED += [
+    "/docs",
+    "/docs/docs.js",
+    "/readyz",
+    "/metrics",
+    "/docs.json",
+    "/schema.json",
+    "/",
+    "/web/maths.js",
+    "/%70redict",
+]
 UNKNOWN = ["/predict/", "//predict", "/web/../service.py", "/web/%2e%2e/settings.py", "/model/pictures/..%2f..%2fcard.json"]
-UNKNOWN += ["/%00", "/%ff", "/a?b", "/healthz", "/docs", "/metrics/x", "/" + "a" * 5000, "/.git/config", "/predict;x=1", "*"]
+UNKNOWN += ["/%00", "/%ff", "/a?b", "/healthz", "/docs/", "/metrics/x", "/" + "a" * 5000, "/.git/config", "/predict;x=1", "*"]
 QUERIES = ["", "?", "?explain=true", "?explain=false", "?explain=1", "?explain", "?explain=true&explain=false", "?x=%00%ff"]
+QUERIES += ["?seen=true", "?seen", "?explain=true&seen=true"]
 QUERIES += ["?target=0110&hidden=true", "?target=1", "?learning_rate=NaN", "?seed=-1", "?seed=99999999999", "?" + "a=b&" * 500]
 METHODS = ["GET", "HEAD", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND", "M-SEARCH"]
 ACCEPTS = ["*/*", BYTES, "application/json;q=0", "text/html", f"{BYTES};q=nan, {JSON};q=1e999", ",;=", "a" * 4000, "\xe9"]

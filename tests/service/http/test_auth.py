@@ -12,21 +12,34 @@ from service.errors import ApiError
 from service.http.auth import ApiKeyAuth
 from service.settings import Settings
 from tests.support.project import SEVEN
+from tests.support.raw_http import Connection
 from tests.support.serving import Server, serving
 
 KEYS = "first-key-0123456789", "second-key-987654321"
 ORIGIN = "https://page.example"
-BEHIND_THE_KEY = ["/", "/model", "/docs.json", "/schema.json", "/metrics", "/elsewhere"]
+BEHIND_THE_KEY = [
+    "/model",
+    "/model/versions",
+    "/model/weights",
+    "/model/pictures/weights.png",
+    "/samples",
+    "/perceptron",
+    "/docs.json",
+]
+BEHIND_THE_KEY += ["/schema.json", "/metrics", "/elsewhere"]
+FILES_OF_PAGES = ["/", "/web/app.js", "/web/style.css", "/docs", "/docs/docs.js", "/docs/swagger-ui.css"]
 
 
 HOW_TO = "send the header Authorization: Bearer <key>, with a key from whoever runs this service."
 
 
-def refusal(auth: ApiKeyAuth, authorization: str | None = None, path: str = "/predict") -> ApiError | None:
+def refusal(
+    auth: ApiKeyAuth, authorization: str | None = None, route: str | None = "/predict", method: str = "GET"
+) -> ApiError | None:
     """Return what `auth` raises, or None where it lets the request pass."""
     headers = [(b"host", b"x"), *([(b"authorization", authorization.encode())] if authorization is not None else [])]
     try:
-        auth.check(path, [*headers, (b"accept", b"*/*")])
+        auth.check(route, method, [*headers, (b"accept", b"*/*")])
     except ApiError as error:
         return error
     return None
@@ -55,16 +68,25 @@ def test_a_request_with_another_key_is_told_that_it_is_none_of_those(key: str) -
 
 
 @pytest.mark.parametrize("public_metrics", [False, True])
-@pytest.mark.parametrize("path", ["/livezx", "/livez/", "/readyz2", "/readyz/livez", "/metrics/", "/metricsx", "/LIVEZ", "/"])
-def test_a_path_that_only_begins_like_an_open_one_needs_a_key(path: str, public_metrics: bool) -> None:
-    assert refusal(ApiKeyAuth(KEYS, public_metrics), path=path)
+@pytest.mark.parametrize(
+    "route", ["/livezx", "/livez/", "/readyz2", "/readyz/livez", "/metrics/", "/metricsx", "/LIVEZ", "/docs/", None]
+)
+def test_a_route_that_only_begins_like_an_open_one_needs_a_key(route: str | None, public_metrics: bool) -> None:
+    assert refusal(ApiKeyAuth(KEYS, public_metrics), route=route)
 
 
 def test_probes_are_open_and_metrics_where_they_are_public() -> None:
     for public_metrics in (False, True):
         auth = ApiKeyAuth(KEYS, public_metrics)
-        is_open = {path: refusal(auth, path=path) is None for path in ("/livez", "/readyz", "/metrics", "/predict")}
+        is_open = {route: refusal(auth, route=route) is None for route in ("/livez", "/readyz", "/metrics", "/predict")}
         assert is_open == {"/livez": True, "/readyz": True, "/metrics": public_metrics, "/predict": False}
+
+
+@pytest.mark.parametrize("route", ["/", "/web/{file}", "/docs", "/docs/{file}", "/livez"])
+def test_open_routes_are_open_for_reading_alone(route: str) -> None:
+    auth = ApiKeyAuth(KEYS, public_metrics=False)
+    methods = {method: refusal(auth, route=route, method=method) is None for method in ("GET", "HEAD", "POST", "PUT", "get")}
+    assert methods == {"GET": True, "HEAD": True, "POST": False, "PUT": False, "get": False}
 
 
 def test_without_keys_everything_is_open() -> None:
@@ -104,9 +126,20 @@ def test_with_a_key_all_is_as_it_was(guarded: Server, path: str) -> None:
     assert get(guarded, path, f"bearer {KEYS[1]}").status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/livez", "/readyz"])
-def test_probes_need_no_key(guarded: Server, path: str) -> None:
+@pytest.mark.parametrize("path", ["/livez", "/readyz", *FILES_OF_PAGES])
+def test_probes_and_files_of_pages_need_no_key(guarded: Server, path: str) -> None:
     assert get(guarded, path).status_code == 200
+    assert httpx.head(f"{guarded.url}{path}").status_code == 200
+    assert httpx.post(f"{guarded.url}{path}").status_code == 401
+
+
+@pytest.mark.parametrize("up", ["..", "%2e%2e", "%2E.", "..%2f", "./..", "app.js/..", "%2e%2e%2f%2e%2e"])
+@pytest.mark.parametrize("folder", ["web", "docs"])
+@pytest.mark.parametrize("path", ["model", "docs.json", "metrics"])
+def test_no_path_through_a_folder_of_files_leads_past_the_key(guarded: Server, folder: str, up: str, path: str) -> None:
+    with Connection(guarded.address) as connection:  # sent as it stands: clients resolve the dots
+        answer = connection.ask(f"GET /{folder}/{up}/{path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert answer.status == 401
 
 
 def test_pages_of_a_named_origin_may_read_what_answers_say_in_headers(guarded: Server) -> None:

@@ -105,6 +105,22 @@ def test_two_workers_are_counted_as_one_service(home: Path, mnist: Mnist) -> Non
     assert dict(info) | {"version": ""} == {"version": ""} | told
 
 
+@pytest.mark.slow
+def test_all_workers_name_one_instance_also_after_one_is_killed_and_a_service_started_again_names_another(home: Path) -> None:
+    def named() -> set[str]:
+        return {httpx.get(f"{server.url}/metrics").headers["x-instance"] for _ in range(30)}
+
+    with serving(home, WORKERS="2") as server:
+        until(lambda: starts(server) == 2)
+        (before,) = named()
+        os.kill(server.workers()[0], signal.SIGKILL)
+        until(lambda: starts(server) == 3)
+        assert named() == {before}
+    with serving(home) as server:
+        (after,) = named()
+    assert after != before
+
+
 def test_a_second_service_on_the_same_home_leaves_the_first_ones_metrics_alone(home: Path, digit: np.ndarray) -> None:
     with serving(home) as first:
         for _ in range(3):

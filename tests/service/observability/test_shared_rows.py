@@ -85,3 +85,11 @@ def test_a_row_is_written_through_at_once(shared: int) -> None:
     here = SharedRows(600)  # more than a page
     here.own[599] = 0.1
     assert np.frombuffer(os.pread(shared, 8, 599 * 8))[0] == 0.1
+
+
+def test_all_who_share_are_one_instance_and_others_are_another(shared: int) -> None:
+    code = "from service.observability.shared_rows import SharedRows; print(SharedRows(3).instance)"
+    there = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, pass_fds=[shared], text=True).strip()
+    alone = {**os.environ, "DIGIT_CLASSIFIER_METRICS_FD": ""}
+    other = subprocess.check_output([sys.executable, "-c", code], cwd=ROOT, env=alone, text=True).strip()
+    assert SharedRows(3).instance == SharedRows(3).instance == there != other

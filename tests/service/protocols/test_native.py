@@ -11,6 +11,8 @@ import pytest
 
 from models.card import PARITY_TOLERANCE, ModelCard
 from models.digits import INVERTED_HINT, MODEL_NAME, SCALED_HINT
+from service.protocols.media_types import BYTES, PNG
+from tests.support.project import ROOT
 from tests.support.serving import Server
 from training.data import Mnist
 from training.evaluate import probabilities_of
@@ -116,10 +118,54 @@ def test_evidence_for_many_images_is_sent_in_pieces_and_is_the_same_as_for_each_
     assert [each["digit"] for each in many["evidence"]] == many["digits"]
 
 
-@pytest.mark.parametrize("query", ["explained=true", "explain=true&x=1", "x"])
+@pytest.mark.parametrize("query", ["explained=true", "explain=true&x=1", "x", "seen=true&Seen=true"])
 def test_an_unknown_word_in_the_query_is_refused(server: Server, digit: np.ndarray, query: str) -> None:
     answer = httpx.post(
         f"{server.url}/predict?{query}", content=digit.tobytes(), headers={"content-type": "application/octet-stream"}
     )
     assert answer.status_code == 400
-    assert "which is not known; send ?explain=true, or no query." in answer.json()["error"]
+    assert "which is not known; send ?explain=true, ?seen=true, or no query." in answer.json()["error"]
+
+
+@pytest.mark.parametrize("query", ["?seen=1", "?seen", "?seen=true&seen=true"])
+def test_seen_takes_true_or_false_once(server: Server, digit: np.ndarray, query: str) -> None:
+    assert server.predict(body(digit[None]), query=query).status_code == 400
+    assert "seen" not in server.predict(body(digit[None]), query="?seen=false").json()
+
+
+def test_what_the_model_saw_has_no_binary_form(server: Server, digit: np.ndarray) -> None:
+    answer = server.predict(digit.tobytes(), BYTES, "?seen=true", accept=BYTES)
+    assert answer.status_code == 400
+    assert f"seen=true was sent with Accept: {BYTES}, which has no room for pictures" in answer.json()["error"]
+
+
+def test_what_the_model_saw_of_pixels_are_those_pixels_rounded(server: Server, digit: np.ndarray) -> None:
+    fractions = np.maximum(digit - 0.25, 0)
+    (seen,) = server.predict(body(fractions[None]), query="?seen=true").json()["seen"]
+    assert seen == digit.tolist()
+    assert {type(pixel) for pixel in seen} == {int}
+
+
+def test_what_the_model_saw_of_a_picture_gets_the_same_answer_as_pixels(server: Server) -> None:
+    picture = (ROOT / "examples/seven.png").read_bytes()
+    answer = server.predict(picture, PNG, "?seen=true").json()
+    again = server.predict(json.dumps({"images": answer["seen"]}).encode()).json()
+    assert again["digits"] == answer["digits"] == [7]
+    np.testing.assert_allclose(again["probabilities"], answer["probabilities"], atol=0.01)
+
+
+def test_what_the_model_saw_of_many_images_is_sent_in_pieces_also_beside_evidence(server: Server, mnist: Mnist) -> None:
+    images = mnist.test.images[:1024]
+    alone, both = (server.predict(images.tobytes(), BYTES, query) for query in ("?seen=true", "?seen=true&explain=true"))
+    assert alone.headers.get("transfer-encoding") == "chunked"
+    assert list(alone.json())[-1] == "seen"
+    assert list(both.json())[-3:] == ["method", "evidence", "seen"]
+    assert alone.json()["seen"] == both.json()["seen"] == images.tolist()
+    assert len(both.json()["evidence"]) == 1024
+
+
+def test_a_version_that_deskews_says_what_it_saw_deskewed(deskewed: Server, digit: np.ndarray) -> None:
+    answer = deskewed.predict(body(digit[None]), query="?explain=true&seen=true").json()
+    (seen,), (evidence,) = answer["seen"], answer["evidence"]
+    assert seen != digit.tolist()
+    assert seen == np.rint(evidence["picture"]).tolist()
