@@ -13,8 +13,8 @@ Knots = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 def knots_of(novelty: Novelty) -> Knots:
     """Return the knots of a card as arrays."""
-    scores, shares = zip(*novelty.knots, strict=True)
-    return np.array(scores), np.array(shares)
+    scores, shares = np.array(novelty.knots).T.copy()
+    return scores, shares
 
 
 def novelty_share(scores: NDArray[np.float32], knots: Knots) -> NDArray[np.float32]:

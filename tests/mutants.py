@@ -25,6 +25,10 @@ CAUGHT = ("failed", "hung")
 TESTS = {
     "models/digits.py": ["tests/models/test_digits.py"],
     "models/card.py": ["tests/models/test_card.py"],
+    "models/novelty.py": ["tests/models/test_novelty.py"],
+    "training/acceptance.py": ["tests/training/test_acceptance.py"],
+    "training/behaviour.py": ["tests/training/test_behaviour.py"],
+    "training/calibration.py": ["tests/training/test_calibration.py"],
     "training/data.py": ["tests/training/test_data.py", "tests/training/test_split.py"],
     "training/evaluate.py": ["tests/training/test_evaluate.py"],
     "training/publish.py": [
@@ -39,6 +43,7 @@ TESTS = {
         "tests/service/inference/test_batcher.py",
         "tests/service/inference/test_batcher_isolation.py",
     ],
+    "service/inference/explanation.py": ["tests/service/inference/test_explanation.py"],
     "service/inference/model_repository.py": [
         "tests/service/inference/test_model_repository.py",
         "tests/service/inference/test_store_watch.py",

@@ -106,7 +106,9 @@ def _page_paths(settings: Settings) -> dict[str, Any]:
     if settings.api_docs:
         viewer = _in_path("file", sorted(api_docs.FOLDERS))
         operations[api_docs.INDEX] = _get("This document as a page where requests can be tried.", "text/html")
-        operations[api_docs.FILE] = _get("A file of that page.", "text/css", "text/javascript", parameters=viewer)
+        operations[api_docs.FILE] = _get(
+            "A file of that page.", "text/css", "text/javascript", parameters=viewer, refusals=_NO_SUCH
+        )
     for operation in operations.values():
         operation["responses"]["304"] = {"description": "The client has it: its ETag is in If-None-Match."}
     return {path: {"get": operation} for path, operation in operations.items()}

@@ -1,51 +1,107 @@
-/** The view for many pictures at once: files in, a grid of answers, a table to take away. */
+/** The view for many pictures at once: files in, a grid of answers, a score against labels, and all of it to take away. */
 
-import { predict } from "./api.js";
-import { readImages, toCsv } from "./files.js";
+import { key, pause } from "./api.js";
+import { commands, toCsv, toNpy } from "./downloads.js";
+import { listenForFolders } from "./folders.js";
+import { giveLabels, labelOf, score } from "./labels.js";
+import { showConfusion } from "./model.js";
 import { byId, element, number, paintPixels, percent, pixelCanvas } from "./paint.js";
-import { listenForFiles, readPicture } from "./pictures.js";
+import { save } from "./pictures.js";
+import { answers, imagesPerRequest } from "./sending.js";
 
-const IMAGES_A_REQUEST = 256; // well below what a service takes by default
 const SHOWN_AT_ONCE = 120;
 const SURE_FROM = 0.6; // below it, an answer is marked as doubtful, where the version does not say what it stands by
 
-/** @type {import("./files.js").Row[]} */
+/** @typedef {import("./downloads.js").Row} Row */
+
+/** @type {Row[]} */
 let rows = [];
 let shown = SHOWN_AT_ONCE;
-/** @type {Record<string, (one: import("./files.js").Row, other: import("./files.js").Row) => number>} */
+/** @type {Record<string, (one: Row, other: Row) => number>} */
 const ORDERS = {
   doubt: (one, other) => one.confidence - other.confidence,
   novelty: (one, other) => (other.novelty ?? 0) - (one.novelty ?? 0),
+  mistake: (one, other) => Number(isWrong(other)) - Number(isWrong(one)) || other.confidence - one.confidence,
 };
-let run = 0; // of the drop whose answers are wanted; those of an earlier one are let go
+let running = new AbortController(); // of the files whose answers are wanted; those before them are let go
 
 export function startBatch() {
-  listenForFiles(byId("drop"), byId("files"), answerFiles);
+  listenForFolders(byId("drop"), [byId("files"), byId("folder")], answerFiles);
   byId("order").addEventListener("change", show);
   byId("more").addEventListener("click", () => {
     shown += SHOWN_AT_ONCE;
     show();
   });
-  byId("csv").addEventListener("click", download);
+  byId("cancel").addEventListener("click", () => running.abort());
+  byId("csv").addEventListener("click", downloadCsv);
+  byId("npy").addEventListener("click", () => save("digits.npy", toNpy(rows)));
+  byId("commands").addEventListener("toggle", showCommands);
 }
 
-/** @param {File[]} files */
+/** @param {import("./sending.js").Found[]} files */
 async function answerFiles(files) {
-  const mine = ++run;
-  const problems = [];
-  rows = [];
-  shown = SHOWN_AT_ONCE;
-  for (const file of files) {
-    say(`Reading ${file.name} …`);
-    try {
-      await answerImages(file.name, await imagesOf(file), mine);
-    } catch (error) {
-      problems.push(`${file.name}: ${/** @type {Error} */ (error).message}.`);
-    }
-    if (mine !== run) return;
+  running.abort();
+  const mine = (running = new AbortController());
+  const [before, labels] = [rows, /** @type {number[]} */ ([])];
+  [rows, shown] = [[], SHOWN_AT_ONCE];
+  begin(files.length);
+  const isWanted = () => mine === running;
+  const listener = { signal: mine.signal, wait, report: (/** @type {string[]} */ ...words) => isWanted() && report(...words) };
+  try {
+    for await (const part of answers(files, listener)) if (isWanted()) labels.push(...take(part));
+    if (!rows.length && labels.length) rows = before; // labels that are chosen after their images
+    if (labels.length && isWanted()) giveLabels(rows, labels);
+  } catch (error) {
+    if (!mine.signal.aborted) report("", /** @type {Error} */ (error).message);
   }
+  if (isWanted()) end(mine.signal.aborted);
+}
+
+function begin(/** @type {number} */ files) {
+  byId("problem-list").replaceChildren();
+  byId("batch-hint").hidden = byId("problems").hidden = byId("score").hidden = true;
+  byId("running").hidden = false;
+  Object.assign(byId("batch-bar"), { max: files, value: 0 });
+  byId("count").textContent = "";
   show();
-  say([`${number(rows.length)} answered${stoodBy()}.`, ...problems].join(" "));
+  wait("");
+}
+
+/** @param {import("./sending.js").Part} part @returns {number[]} its labels */
+function take({ files, rows: more = [], labels = [], hint }) {
+  const isFirst = more.length && !rows.length;
+  for (const row of more) rows.push(Object.assign(row, { label: row.isOfMany ? undefined : labelOf(row.name) }));
+  byId("batch-bar").value += files;
+  byId("count").textContent = `${number(rows.length)} answered`;
+  if (hint) Object.assign(byId("batch-hint"), { hidden: false, textContent: hint });
+  if (isFirst) show();
+  return labels;
+}
+
+function report(/** @type {string} */ name, /** @type {string} */ words) {
+  byId("problem-list").append(element("li", {}, `${name && `${name}: `}${words.replace(/\.$/, "")}.`));
+  const { length } = byId("problem-list").children;
+  byId("problem-count").textContent = length === 1 ? "One file was not answered" : `${number(length)} files were not answered`;
+  byId("problems").hidden = false;
+  byId("batch-bar").value += 1;
+}
+
+/** @param {string} words  why the service is waited for */
+const wait = (words) => say(words ? `${words.replace(/\.$/, "")}. Trying again …` : "Reading …");
+
+function say(/** @type {string} */ words) {
+  byId("progress").hidden = false;
+  if (byId("progress").textContent !== words) byId("progress").textContent = words; // else it would be read out again
+}
+
+function end(/** @type {boolean} */ isCancelled) {
+  if (document.activeElement === byId("cancel")) byId("files").focus();
+  byId("running").hidden = true;
+  show();
+  showScore();
+  showCommands();
+  const problems = byId("problems").hidden ? "" : ` ${byId("problem-count").textContent}.`;
+  say(`${isCancelled ? "Cancelled: " : ""}${number(rows.length)} answered${stoodBy()}.${problems}`);
 }
 
 function stoodBy() {
@@ -54,58 +110,53 @@ function stoodBy() {
   return doubtful ? `, ${number(doubtful)} of them less than ${percent(SURE_FROM, 0)} sure` : "";
 }
 
-const isDoubtful = (/** @type {import("./files.js").Row} */ { confidence, accepted = confidence >= SURE_FROM }) => !accepted;
-
-/** The images in a file: many of an IDX or .npy file, one of a picture. @param {File} file @returns {Promise<ArrayLike<number>[]>} */
-async function imagesOf(file) {
-  const isGzip = file.name.endsWith(".gz");
-  const content = isGzip ? new Response(file.stream().pipeThrough(new DecompressionStream("gzip"))) : file;
-  return readImages(await content.arrayBuffer()) ?? [(await readPicture(file)).pixels];
-}
-
-/** @param {string} name @param {ArrayLike<number>[]} images @param {number} mine */
-async function answerImages(name, images, mine) {
-  for (let from = 0; from < images.length; from += IMAGES_A_REQUEST) {
-    const part = images.slice(from, from + IMAGES_A_REQUEST);
-    const { model, digits, probabilities, ...answers } = await predict(part);
-    if (mine !== run) return;
-    for (const [place, digit] of digits.entries()) {
-      const confidence = probabilities[place][digit];
-      const [novelty, accepted] = [answers.novelty?.[place], answers.accepted?.[place]];
-      const picture = { name, index: from + place, pixels: part[place] };
-      rows.push({ ...picture, digit, confidence, novelty, accepted, probabilities: probabilities[place], model });
-    }
-    if (from === 0) show();
-    if (images.length > IMAGES_A_REQUEST) say(`${number(rows.length)} answered of ${number(images.length)} …`);
-  }
-}
-
-function say(/** @type {string} */ words) {
-  byId("progress").hidden = false;
-  byId("progress").textContent = words;
-}
+const isDoubtful = (/** @type {Row} */ { confidence, accepted = confidence >= SURE_FROM }) => !accepted;
+const isWrong = (/** @type {Row} */ { digit, label = digit }) => label !== digit;
 
 function show() {
   const order = ORDERS[byId("order").value];
   const sorted = order ? [...rows].sort(order) : rows;
-  byId("batch-tools").hidden = !rows.length;
+  byId("batch-tools").hidden = byId("commands").hidden = !rows.length;
   byId("order").options.namedItem("by-novelty").disabled = !rows.some((row) => row.novelty !== undefined);
+  byId("order").options.namedItem("by-mistake").disabled = !rows.some(isWrong);
   byId("more").hidden = rows.length <= shown;
   byId("more").textContent = `Show more of ${number(rows.length)}`;
   byId("grid").replaceChildren(...sorted.slice(0, shown).map(card));
 }
 
-function card(/** @type {import("./files.js").Row} */ row) {
-  const { name, index, pixels, digit, confidence, novelty } = row;
-  const canvas = pixelCanvas(`Picture ${index} of ${name}`, "dark");
-  paintPixels(canvas, pixels);
+function card(/** @type {Row} */ row) {
+  const { name, index, seen, digit, confidence, novelty, label } = row;
+  const canvas = pixelCanvas(`Picture ${index} of ${name}${isWrong(row) ? `, labelled ${label}` : ""}`, "dark");
+  paintPixels(canvas, seen);
   const unusual = novelty === undefined ? "" : `, novelty ${percent(novelty)}`;
-  const look = { class: isDoubtful(row) ? "doubtful" : "", title: `${name}, picture ${index}${unusual}` };
-  return element("li", look, canvas, element("b", {}, `${digit}`), element("span", {}, percent(confidence, 0)));
+  const look = { class: [isDoubtful(row) && "doubtful", isWrong(row) && "wrong"].filter(Boolean).join(" "), title: `${name}, picture ${index}${unusual}` };
+  const written = isWrong(row) ? [element("s", {}, `${label}`), " "] : [];
+  return element("li", look, canvas, ...written, element("b", {}, `${digit}`), element("span", {}, percent(confidence, 0)));
 }
 
-function download() {
-  const address = URL.createObjectURL(new Blob([toCsv(rows)], { type: "text/csv" }));
-  element("a", { href: address, download: "digits.csv" }).click();
-  URL.revokeObjectURL(address);
+function showScore() {
+  const { images, right, accepted, acceptedRight, confusion } = score(rows);
+  byId("score").hidden = !images;
+  if (!images) return;
+  const worst = showConfusion(byId("batch-confusion"), confusion, "Digits of the batch");
+  const mistaken = worst.count ? ` Most often a ${worst.label} is read as a ${worst.digit}: ${number(worst.count)} of them.` : "";
+  const stood = accepted ? ` It accepts ${percent(accepted / images)} of them and is right in ${percent(acceptedRight / accepted, 2)} of these.` : "";
+  byId("score-words").textContent = `Of ${number(images)} with labels, ${percent(right / images, 2)} are read right.${stood}${mistaken}`;
+}
+
+async function downloadCsv() {
+  const pieces = [];
+  for (const piece of toCsv(rows)) {
+    pieces.push(piece);
+    await pause(0); // so that the page can be used meanwhile
+  }
+  save("digits.csv", new Blob(pieces, { type: "text/csv" }));
+}
+
+async function showCommands() {
+  if (!byId("commands").open || !rows.length) return;
+  const limit = await imagesPerRequest(784);
+  const { curl, python } = commands(new URL("predict", document.baseURI).href, rows.length, limit, key() !== "");
+  byId("batch-curl").textContent = curl;
+  byId("batch-python").textContent = python;
 }

@@ -1,79 +1,88 @@
-/** Files of many images, and tables for others: IDX and .npy in, CSV out. Nothing of the page. */
+/** Files of many images, or of their labels: IDX and .npy, cut into what the service takes. Nothing of the page.
+ *
+ * @typedef {{count: number, type: string, imageBytes: number, body: (from: number, to: number) => Uint8Array<ArrayBuffer>, pixels?: (index: number) => Uint8Array}} Images
+ *   `body` is a request's, of the images `from` up to `to`; `pixels`, where they are bytes, is one image as the file has it
+ * @typedef {{data: Uint8Array, shape: number[], dtype: string, isFortran?: boolean, isIdx?: boolean}} Stored
+ */
 
 const NUM_PIXELS = 784;
 
-/** @type {Record<string, (bytes: ArrayBuffer) => ArrayLike<number>>} element types of .npy that hold pixels */
-const NPY_TYPES = {
-  "|u1": (bytes) => new Uint8Array(bytes),
-  "<i4": (bytes) => new Int32Array(bytes),
-  "<i8": (bytes) => Array.from(new BigInt64Array(bytes), Number),
-  "<f4": (bytes) => new Float32Array(bytes),
-  "<f8": (bytes) => new Float64Array(bytes),
-};
+/** Whether a file is .npy or IDX. HEIC, AVIF and icons begin with two zeros too, but not with one of IDX's types after these.
+ * @param {string} start  its first characters */
+export const isArray = (start) => /^(\x93NUMPY|\0\0[\x08-\x0e])/.test(start);
 
 /**
- * Read a file of many images.
+ * Read a file of many images or labels.
  *
- * @param {ArrayBuffer} content  of an IDX or .npy file
- * @returns {ArrayLike<number>[] | null}  784 pixels each; null where it is neither
- * @throws {Error} it is one, but not of such images; the message says why
+ * @param {Uint8Array} bytes  of which isArray is true
+ * @returns {Images | {labels: number[]}}
+ * @throws {Error} it is not of images or labels; the message says why
  */
-export function readImages(content) {
-  if (text(content, 0, 6) === "\x93NUMPY") return readNpy(content);
-  return content.byteLength >= 16 && text(content, 0, 2) === "\0\0" ? readIdx(content) : null;
-}
-
-/** See http://yann.lecun.com/exdb/mnist/, "File formats". @param {ArrayBuffer} content */
-function readIdx(content) {
-  const header = new DataView(content);
-  const [type, dimensions] = [header.getUint8(2), header.getUint8(3)];
-  if (type !== 8 || dimensions !== 3)
-    throw new Error(`an IDX file of ${dimensions} dimensions and type ${type}; 3 dimensions of unsigned bytes (8) are expected`);
-  return cut(new Uint8Array(content, 16), [4, 8, 12].map((at) => header.getUint32(at)));
-}
-
-/** See numpy.lib.format. @param {ArrayBuffer} content */
-function readNpy(content) {
-  const header = new DataView(content);
-  const [from, length] = header.getUint8(6) === 1 ? [10, header.getUint16(8, true)] : [12, header.getUint32(8, true)];
-  const words = text(content, from, length);
-  const type = /'descr': '([^']*)'/.exec(words)?.[1] ?? "unknown";
-  if (!(type in NPY_TYPES) || !words.includes("'fortran_order': False"))
-    throw new Error(`a .npy array of type ${type}; one of ${Object.keys(NPY_TYPES).join(" ")} in C order is expected`);
-  const shape = /'shape': \(([^)]*)\)/.exec(words)?.[1].match(/\d+/g)?.map(Number) ?? [];
-  return cut(NPY_TYPES[type](content.slice(from + length)), shape);
-}
-
-/** Cut `values` of `shape` (N, 28, 28), (N, 784) or (28, 28) into images. @type {(values: ArrayLike<number>, shape: number[]) => number[][]} */
-function cut(values, shape) {
-  const isOne = shape.join() === "28,28";
-  if (!isOne && !["784", "28,28"].includes(shape.slice(1).join()))
+export function readArray(bytes) {
+  const array = bytes[0] ? readNpy(bytes) : readIdx(bytes);
+  if (array.shape.join() === "28,28") array.shape.unshift(1);
+  const { data, shape, shape: [count, ...each] } = array;
+  const [size, length] = [Number(array.dtype.slice(2)), each.length ? NUM_PIXELS : 1];
+  if (each.length && !["784", "28,28"].includes(each.join()))
     throw new Error(`images of shape (${shape.join(", ")}); (N, 28, 28), (N, 784) or (28, 28) is expected`);
-  const length = isOne ? 1 : shape[0];
-  if (values.length !== length * NUM_PIXELS)
-    throw new Error(`${values.length} values, and its header says ${length} × ${NUM_PIXELS}: it is cut off or damaged`);
-  return Array.from({ length }, (_, index) => Array.prototype.slice.call(values, index * NUM_PIXELS, (index + 1) * NUM_PIXELS));
+  if (data.length !== count * length * size)
+    throw new Error(`${data.length / size} values, and its header says ${count} × ${length}: it is cut off or damaged`);
+  if (!count) throw new Error("it holds no images and no labels");
+  return each.length ? cut(array, count, size) : { labels: labelsIn(array, count, size) };
 }
 
-/** @type {(content: ArrayBuffer, from: number, length: number) => string} */
-const text = (content, from, length) => String.fromCharCode(...new Uint8Array(content.slice(from, from + length)));
+/** See http://yann.lecun.com/exdb/mnist/, "File formats". @param {Uint8Array} bytes @returns {Stored} */
+function readIdx(bytes) {
+  const [, , type, dimensions] = bytes;
+  const data = bytes.subarray(4 + 4 * dimensions);
+  if (type !== 8 || ![1, 3].includes(dimensions) || data.byteOffset < 4 + 4 * dimensions)
+    throw new Error(`an IDX file of ${dimensions} dimensions and type ${type}; 3 dimensions (images) or 1 (labels) of unsigned bytes (8) are expected`);
+  const header = new DataView(bytes.buffer);
+  return { data, shape: Array.from({ length: dimensions }, (_, place) => header.getUint32(4 + 4 * place)), dtype: "|u1", isIdx: true };
+}
 
-/** An image of a file and the answer to it.
- * @typedef {{name: string, index: number, pixels: ArrayLike<number>, digit: number, confidence: number, probabilities: number[],
- *   novelty?: number, accepted?: boolean, model: string}} Row */
+/** See numpy.lib.format. @param {Uint8Array} bytes @returns {Stored} */
+function readNpy(bytes) {
+  const header = new DataView(bytes.buffer);
+  const [from, length] = bytes[6] === 1 ? [10, header.getUint16(8, true)] : [12, header.getUint32(8, true)];
+  const words = String.fromCharCode(...bytes.subarray(from, from + length));
+  const dtype = /'descr': ('[^']*'|\[.*?\])/.exec(words)?.[1].replaceAll("'", "") ?? "unknown";
+  if (!/^[<>|][uif]\d+$/.test(dtype)) throw new Error(`a .npy array of type ${dtype.slice(0, 40)}; real numbers are expected (u, i or f)`);
+  const shape = /'shape': \(([^)]*)\)/.exec(words)?.[1].match(/\d+/g)?.map(Number) ?? [];
+  return { data: bytes.subarray(from + length), shape, dtype, isFortran: words.includes("'fortran_order': True") };
+}
 
-/** The rows as CSV (RFC 4180). @param {Row[]} rows */
-export function toCsv(rows) {
-  const head = ["file", "image", "digit", "confidence", "novelty", "accepted", ...Array.from({ length: 10 }, (_, digit) => `p${digit}`), "model"];
-  const lines = rows.map((row) => {
-    const sure = [row.confidence, row.novelty, row.accepted]; // of a version without them, the latter two are empty
-    return [field(row.name), row.index, row.digit, ...sure, ...row.probabilities, row.model];
+/** @param {Stored} array @param {number} count @param {number} size  of a value, in bytes @returns {Images} */
+function cut({ data, shape, dtype, isFortran, isIdx }, count, size) {
+  // In Fortran order the values of one place lie together for all images, so that rows are a piece of each of 784 columns.
+  const [columns, step] = isFortran ? [NUM_PIXELS, size] : [1, NUM_PIXELS * size];
+  const body = (/** @type {number} */ from, /** @type {number} */ to) => {
+    const header = isIdx ? [] : npyHeader(dtype, [to - from, ...shape.slice(1)], isFortran);
+    const bytes = new Uint8Array(header.length + (to - from) * NUM_PIXELS * size);
+    bytes.set(header);
+    for (let column = 0; column < columns; column++)
+      bytes.set(data.subarray((column * count + from) * step, (column * count + to) * step), header.length + column * (to - from) * step);
+    return bytes;
+  };
+  const pixels = (/** @type {number} */ index) => data.subarray(NUM_PIXELS * index, NUM_PIXELS * (index + 1));
+  const type = `application/${isIdx ? "octet-stream" : "x-npy"}`;
+  return { count, type, imageBytes: size * NUM_PIXELS, body, pixels: dtype === "|u1" && !isFortran ? pixels : undefined };
+}
+
+/** 128 bytes, as numpy.save writes them. @type {(dtype: string, shape: number[], isFortran?: boolean) => Uint8Array} */
+export function npyHeader(dtype, shape, isFortran = false) {
+  const words = `{'descr': '${dtype}', 'fortran_order': ${isFortran ? "True" : "False"}, 'shape': (${shape.join(", ")}), }`;
+  return Uint8Array.from(`\x93NUMPY\x01\0\x76\0${words.padEnd(117)}\n`, (character) => character.charCodeAt(0));
+}
+
+/** @param {Stored} array  of whole numbers in any byte order @param {number} count @param {number} size */
+function labelsIn({ data, dtype }, count, size) {
+  if (dtype[1] === "f") throw new Error(`${count} labels that are no whole numbers; save them as integers`);
+  const labels = Array.from({ length: count }, (_, place) => {
+    const bytes = [...data.subarray(place * size, (place + 1) * size)];
+    return (dtype[0] === ">" ? bytes : bytes.reverse()).reduce((sum, byte) => 256 * sum + byte, 0);
   });
-  return [head, ...lines].map((line) => `${line.join(",")}\r\n`).join("");
-}
-
-/** A leading = + - @ would be a formula to a spreadsheet. @param {string} value */
-function field(value) {
-  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
-  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  const wrong = labels.findIndex((label) => label > 9);
+  if (wrong >= 0) throw new Error(`label ${wrong} is none of 0 to 9`);
+  return labels;
 }

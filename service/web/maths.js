@@ -74,26 +74,6 @@ function centred(value, columns, rows) {
 /** @type {(value: number, low: number, high: number) => number} */
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
-/**
- * Return the ink of a picture, 0 to 255: how far each pixel is from its paper, which is what most of its rim shows.
- *
- * @param {Uint8ClampedArray} rgba  four values a pixel; where it is transparent, it is taken to lie on white
- * @param {number} width
- * @param {number} height
- */
-export function inkOfPicture(rgba, width, height) {
-  const grey = Float64Array.from({ length: width * height }, (_, pixel) => {
-    const [red, green, blue, alpha] = rgba.subarray(4 * pixel, 4 * pixel + 4);
-    return MAX_PIXEL + (alpha / MAX_PIXEL) * (0.299 * red + 0.587 * green + 0.114 * blue - MAX_PIXEL); // Rec. 601
-  });
-  const isRim = (/** @type {number} */ x, /** @type {number} */ y) => !x || !y || x === width - 1 || y === height - 1;
-  const rim = grey.filter((_, pixel) => isRim(pixel % width, Math.floor(pixel / width))).sort();
-  const difference = grey.map((value) => Math.abs(value - rim[rim.length >> 1]));
-  const most = difference.reduce((high, value) => Math.max(high, value), 1);
-  // A fifth of the contrast is shadow and uneven light rather than ink.
-  return difference.map((value) => Math.max(0, (MAX_PIXEL * (value / most - 0.2)) / 0.8));
-}
-
 /** What each pixel adds to the logit of `digit` or takes from it, and their sums. Exact, because the model is linear.
  * @param {Weights} model @param {ArrayLike<number>} pixels  784, 0 to 255 @param {number} digit */
 export function evidence({ weights, biases }, pixels, digit) {

@@ -22,7 +22,7 @@ export function startModel() {
     showFacts(card);
     showReliability(card.test);
     showCoverage(card);
-    showConfusion(card.test.confusion);
+    showMistakes(card.test.confusion);
     showBehaviour(card.behaviour);
   });
 }
@@ -124,7 +124,14 @@ function showCoverage({ coverage: rows, acceptance }) {
     `(${percent(from, 2)} to ${percent(to, 2)}, with 95 % confidence).`;
 }
 
-function showConfusion(/** @type {number[][]} */ confusion) {
+function showMistakes(/** @type {number[][]} */ confusion) {
+  const worst = showConfusion(byId("confusion"), confusion, "Test digits");
+  byId("confusion-words").textContent = "Rows: what was written; columns: what was read. Most often " +
+    `a ${worst.label} is read as a ${worst.digit}, ${worst.count} times.`;
+}
+
+/** Fill a table of counts by label and digit answered; return the most frequent mistake. @type {(table: HTMLElement, confusion: number[][], words: string) => any} */
+export function showConfusion(table, confusion, words) {
   const mistakes = confusion.flatMap((row, label) => row.map((count, digit) => ({ label, digit, count: label === digit ? 0 : count })));
   const worst = mistakes.reduce((one, other) => (other.count > one.count ? other : one));
   const heads = confusion.map((_, digit) => element("th", { scope: "col" }, `${digit}`));
@@ -136,8 +143,7 @@ function showConfusion(/** @type {number[][]} */ confusion) {
     });
     return element("tr", {}, element("th", { scope: "row" }, `${label}`), ...cells);
   });
-  const caption = element("caption", { class: "unseen" }, "Test digits by label (rows) and by answer (columns)");
-  byId("confusion").replaceChildren(caption, element("thead", {}, element("tr", {}, element("td"), ...heads)), element("tbody", {}, ...rows));
-  byId("confusion-words").textContent = "Rows: what was written; columns: what was read. Most often " +
-    `a ${worst.label} is read as a ${worst.digit}, ${worst.count} times.`;
+  const caption = element("caption", { class: "unseen" }, `${words} by label (rows) and by answer (columns)`);
+  table.replaceChildren(caption, element("thead", {}, element("tr", {}, element("td"), ...heads)), element("tbody", {}, ...rows));
+  return worst;
 }

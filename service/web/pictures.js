@@ -1,7 +1,6 @@
 /** Pictures that come as files, dropped, pasted or chosen, and files that are taken away. */
 
 import { request } from "./api.js";
-import { inkOfPicture, toMnistForm } from "./maths.js";
 import { element } from "./paint.js";
 
 const [PNG, JPEG] = ["image/png", "image/jpeg"];
@@ -80,17 +79,4 @@ export function save(name, content) {
   const address = URL.createObjectURL(content);
   element("a", { href: address, download: name }).click();
   URL.revokeObjectURL(address);
-}
-
-// What follows goes with the last caller, batch.js.
-
-/** @param {Blob} file @throws {Error} it is no picture, or has no ink */
-export async function readPicture(file) {
-  const bitmap = await decoded(file);
-  const { canvas } = contextOf(280, 280);
-  const context = contextOf(280, 280);
-  drawFitted(context, bitmap);
-  const pixels = toMnistForm(inkOfPicture(context.getImageData(0, 0, 280, 280).data, 280, 280), 280, 280);
-  if (!pixels) throw new Error("a picture of one colour; there is no ink to read");
-  return { canvas, pixels };
 }

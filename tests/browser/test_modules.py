@@ -1,7 +1,4 @@
-"""The modules without a document in them, called as functions: arithmetic and files."""
-
-import io
-import struct
+"""The modules without a document in them, called as functions: arithmetic."""
 
 import httpx
 import numpy as np
@@ -12,7 +9,6 @@ from models.perceptron import CORNERS, learn_gate_with_hidden_layer
 from tests.support.page import OpenPage
 from tests.support.project import ROOT
 from tests.support.serving import Server
-from tests.support.training import idx_bytes
 from training.data import Mnist
 
 
@@ -45,7 +41,7 @@ def centre_of_mass(image: np.ndarray) -> np.ndarray:
 
 
 def test_the_arithmetic_knows_no_document() -> None:
-    for name in ("maths", "files", "learning"):
+    for name in ("maths", "learning", "samples"):
         source = (ROOT / f"service/web/{name}.js").read_text()
         assert not any(word in source for word in ("document.", "window.", "fetch(", "querySelector")), name
 
@@ -98,21 +94,6 @@ def accuracy(server: Server, images: np.ndarray, labels: np.ndarray) -> float:
     return float((np.array(answer["digits"]) == labels).mean())
 
 
-def test_ink_on_paper_is_the_same_dark_on_light_and_light_on_dark(page: Page) -> None:
-    grey = np.full((20, 20), 240, np.uint8)
-    grey[5:15, 8:12] = 20
-    pictures = [np.dstack([shade, shade, shade, np.full_like(shade, 255)]).ravel() for shade in (grey, 255 - grey)]
-    inks = [
-        page.evaluate(
-            "async rgba => [...(await import('/web/maths.js')).inkOfPicture(new Uint8ClampedArray(rgba), 20, 20)]", it
-        )
-        for it in (picture.tolist() for picture in pictures)
-    ]
-    np.testing.assert_allclose(inks[0], inks[1])
-    assert np.array(inks[0]).reshape(20, 20)[10, 10] == 255
-    assert np.array(inks[0]).reshape(20, 20)[0, 0] == 0
-
-
 def test_the_evidence_is_each_pixels_term_of_the_logit(page: Page) -> None:
     random = np.random.default_rng(0)
     weights, biases, pixels = random.normal(size=(784, 10)), random.normal(size=10), random.integers(0, 256, 784)
@@ -162,64 +143,3 @@ def test_the_film_shows_hidden_units_side_by_side_and_the_output_after_them(page
     assert [frame["learning"] for frame in frames] == ["hidden"] * hidden + ["output"] * len(units[2]["epochs"])
     assert (frames[-1]["errors"], frames[-1]["last"]) == (0, True)
     assert frames[0]["errors"] == units[0]["epochs"][0]["errors"] + units[1]["epochs"][0]["errors"]
-
-
-READ_IMAGES = """async (bytes) => {
-  const { readImages } = await import("/web/files.js");
-  try {
-    return readImages(new Uint8Array(bytes).buffer)?.map((image) => [...image]) ?? null;
-  } catch (error) {
-    return error.message;
-  }
-}"""
-
-
-def images_in(page: Page, content: bytes) -> list[list[float]] | str | None:
-    return page.evaluate(READ_IMAGES, list(content))
-
-
-def npy(array: np.ndarray) -> bytes:
-    content = io.BytesIO()
-    np.save(content, array)
-    return content.getvalue()
-
-
-@pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "float32", "float64"])
-@pytest.mark.parametrize("shape", [(3, 784), (3, 28, 28), (28, 28)])
-def test_npy_files_are_read(page: Page, mnist: Mnist, dtype: str, shape: tuple[int, ...]) -> None:
-    array = mnist.test.images[:3].astype(dtype).ravel()[: np.prod(shape)].reshape(shape)
-    assert images_in(page, npy(array)) == array.reshape(-1, 784).tolist()
-
-
-def test_idx_files_are_read(page: Page, mnist: Mnist) -> None:
-    array = mnist.test.images[:3].reshape(-1, 28, 28)
-    assert images_in(page, idx_bytes(array)) == array.reshape(-1, 784).tolist()
-
-
-def test_other_files_are_not_taken_for_images(page: Page) -> None:
-    assert images_in(page, b"\x89PNG\r\n\x1a\n" + bytes(100)) is None
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (npy(np.zeros((3, 100), np.uint8)), "images of shape (3, 100)"),
-        (npy(np.zeros((3, 784), np.complex64)), "a .npy array of type <c8"),
-        (npy(np.asfortranarray(np.zeros((3, 784)))), "a .npy array of type <f8"),
-        (npy(np.zeros((3, 784), np.uint8))[:-1], "2351 values, and its header says 3 × 784"),
-        (struct.pack(">HBB", 0, 8, 1) + bytes(20), "an IDX file of 1 dimensions"),
-        (idx_bytes(np.zeros((2, 28, 28), np.uint8))[:-5], "1563 values, and its header says 2 × 784"),
-    ],
-)
-def test_a_file_of_something_else_is_refused_in_words(page: Page, content: bytes, said: str) -> None:
-    assert said in (images_in(page, content) or "")
-
-
-def test_csv_quotes_what_must_be_quoted_and_defuses_formulas(page: Page) -> None:
-    row = {"index": 0, "digit": 7, "confidence": 0.5, "probabilities": [0.05] * 10, "model": "m:1"}
-    table = call(page, "files", "toCsv", [row | {"name": 'a "b", c.png'}, row | {"name": "=SUM(A1).png"}])
-    assert isinstance(table, str)
-    head, first, second, _ = table.split("\r\n")
-    assert head == "file,image,digit,confidence,novelty,accepted,p0,p1,p2,p3,p4,p5,p6,p7,p8,p9,model"
-    assert first.startswith('"a ""b"", c.png",0,7,0.5,,,0.05')
-    assert second.startswith("'=SUM(A1).png,0,7")

@@ -10,7 +10,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.support.page import DESKTOP, PHONE, SEVEN, WHEN_PAINTED, OpenPage, draw
+from tests.support.page import CUT_OFF, DESKTOP, PHONE, SEVEN, WHEN_PAINTED, OpenPage, draw
 from tests.support.serving import Server, free_port, serving
 from tests.support.training import idx_bytes, run_training
 from training.data import Mnist
@@ -25,13 +25,6 @@ VIEWS = {
     "points": "#perceptron?target=0110010&points=0_0_0_1_1_0_1_1_0.4_0.3_0.7_0.5_0.3_0.75&epoch=14",
     "live": "#live",
 }
-
-
-# What reaches over the right edge, but for what may be scrolled or is for screen readers alone.
-CUT_OFF = """() => [...document.querySelectorAll("nav a, main *")]
-  .filter((it) => it.checkVisibility() && !it.closest(".unseen, svg, .scroll"))
-  .filter((it) => it.getBoundingClientRect().right > innerWidth + 1)
-  .map((it) => it.outerHTML.slice(0, 80))"""
 
 
 def show(page: Page, view: str, mnist: Mnist) -> None:

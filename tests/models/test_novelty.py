@@ -4,14 +4,14 @@ import pytest
 from models.card import Novelty, Thresholds
 from models.novelty import accepted, knots_of, novelty_share
 
-KNOTS = knots_of(Novelty(knots=((1.0, 0.0), (2.0, 0.5), (6.0, 1.0))))
+NOVELTY = Novelty(knots=((1.0, 0.0), (2.0, 0.5), (6.0, 1.0)))
 
 
 @pytest.mark.parametrize(
     ("score", "share"), [(0.5, 0.0), (1.0, 0.0), (1.5, 0.25), (2.0, 0.5), (4.0, 0.75), (6.0, 1.0), (60.0, 1.0), (np.inf, 1.0)]
 )
 def test_a_share_is_interpolated_between_knots_and_is_0_below_and_1_above_all(score: float, share: float):
-    found = novelty_share(np.array([score], np.float32), KNOTS)
+    found = novelty_share(np.array([score], np.float32), knots_of(NOVELTY))
     assert (found.dtype, found.tolist()) == (np.float32, [share])
 
 

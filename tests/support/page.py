@@ -1,6 +1,6 @@
 """The page as a visitor has it: sizes of screens, strokes drawn with the mouse, files dropped, pixels shown."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 
 from playwright.sync_api import Page
 
@@ -29,12 +29,17 @@ SLOW_ANSWERS = """(milliseconds) => {
 WHEN_PAINTED = """async (canvas) => {
   while (canvas.width <= 500) await new Promise((resolve) => setTimeout(resolve, 20));
 }"""
+# What reaches over the right edge, but for what may be scrolled or is for screen readers alone.
+CUT_OFF = """() => [...document.querySelectorAll("nav a, main *")]
+  .filter((it) => it.checkVisibility() && !it.closest(".unseen, svg, .scroll"))
+  .filter((it) => it.getBoundingClientRect().right > innerWidth + 1)
+  .map((it) => it.outerHTML.slice(0, 80))"""
 PHONE, DESKTOP = (320, 700), (1440, 900)
 OpenPage = Callable[..., Page]
 
 
-def draw(page: Page, strokes: list[list[tuple[float, float]]]) -> None:
-    """Draw with the mouse."""
+def draw(page: Page, strokes: Iterable[Iterable[Sequence[float]]], steps: int = 6) -> None:
+    """Draw with the mouse, which moves in so many steps from point to point."""
     paper = page.locator("#pad").bounding_box()
     assert paper
     for stroke in strokes:
@@ -42,7 +47,7 @@ def draw(page: Page, strokes: list[list[tuple[float, float]]]) -> None:
         page.mouse.move(*points[0])
         page.mouse.down()
         for point in points[1:]:
-            page.mouse.move(*point, steps=6)
+            page.mouse.move(*point, steps=steps)
         page.mouse.up()
 
 

@@ -44,6 +44,19 @@ def test_the_novelty_chosen_refuses_one_answer_in_a_hundred_that_was_confident_e
     assert (thousand.novelty[confident] > thresholds.max_novelty).sum() == 10
 
 
+def test_exactly_enough_is_enough_and_novelty_is_counted_from_the_confidence_chosen_on():
+    certain = [(1.0, True, each / 100) for each in range(50)]
+    likely = [(0.5, each % 2 == 0, 0.5 + each / 100) for each in range(50)]
+    thresholds = choose_thresholds(answers(*certain, *likely), 0.75)
+    assert thresholds.min_confidence == 0.5
+    assert thresholds.max_novelty == pytest.approx(0.98)
+
+
+def test_the_only_answer_that_is_accepted_is_right_or_not():
+    thresholds = Thresholds(min_confidence=1.0, max_novelty=1.0)
+    assert what_is_accepted(FIVE, thresholds).accuracy == 1
+
+
 def test_where_no_confidence_is_enough_only_all_of_it_is():
     thresholds = choose_thresholds(answers((0.9, False, 0.5), (0.8, True, 0.6)), 0.99)
     assert thresholds == Thresholds(min_confidence=1.0, max_novelty=1.0)

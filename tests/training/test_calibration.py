@@ -40,6 +40,10 @@ def test_where_no_answer_is_wrong_the_temperature_stays_finite():
     assert temperature == pytest.approx(0.05)
 
 
+def test_where_every_answer_is_wrong_the_temperature_stays_finite():
+    assert fit_temperature(np.eye(10, dtype=np.float32)[1:], np.zeros(9, np.uint8)) == pytest.approx(20)
+
+
 def test_a_probability_of_zero_for_the_label_leaves_the_temperature_finite():
     assert 1 < fit_temperature(np.eye(10, dtype=np.float32), np.zeros(10, np.uint8)) <= 20 + 1e-9
 

@@ -1,5 +1,4 @@
 import math
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,11 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from models.architectures import for_litert
-from models.card import PARITY_TOLERANCE
-from tests.support.exporting import exported_to_litert
 from training.data import Mnist, read_mnist
-from training.evaluate import evaluate, evaluate_probabilities, probabilities_of
+from training.evaluate import evaluate
 from training.fit import Fit, fit
 from training.recipes import RECIPES, Recipe
 
@@ -51,23 +47,6 @@ def test_the_baseline_reaches_its_test_accuracy(mnist: Mnist, seed: int):
     accuracy = evaluate(fitted.classifier, mnist.test).accuracy
     print(f"seed {seed}: {accuracy:.2%} after {fitted.seconds:.1f} s")
     assert accuracy >= 0.926
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "expected", "seed"), [("deskew", 0.97, 0), ("deskew", 0.97, 1), ("conv", 0.994, 0)])
-def test_the_other_architectures_reach_theirs_and_litert_answers_what_keras_does(
-    mnist: Mnist, tmp_path: Path, name: str, expected: float, seed: int
-):
-    started = time.process_time()
-    fitted = fit(replace(RECIPES[name], seed=seed), mnist.train, mnist.validation)
-    cpu_seconds = time.process_time() - started
-    probabilities = probabilities_of(fitted.classifier, mnist.test.images)
-    run = exported_to_litert(for_litert(fitted.classifier), tmp_path)
-    difference = np.abs(run(mnist.test.images.astype(np.float32)) - probabilities).max()
-    accuracy = evaluate_probabilities(probabilities, mnist.test.labels).accuracy
-    print(f"{name}, seed {seed}: {accuracy:.2%} after {cpu_seconds:.0f} CPU seconds; LiteRT differs by up to {difference:.1e}")
-    assert accuracy >= expected
-    assert difference <= PARITY_TOLERANCE
 
 
 def test_batch_normalisation_is_folded_into_what_is_fitted(tiny: Mnist):

@@ -1,0 +1,46 @@
+/** What is taken away from a batch: a table, an array of what the model saw, and commands that send it.
+ *
+ * @typedef {{name: string, index: number, isOfMany: boolean, seen: Uint8Array, digit: number, confidence: number, probabilities: number[],
+ *   novelty?: number, accepted?: boolean, label?: number, model: string}} Row  an image, the 784 pixels that the model saw, and the answer
+ */
+
+import { npyHeader } from "./files.js";
+
+const ROWS_AT_ONCE = 2000;
+
+/** The rows as CSV (RFC 4180), a piece at a time; with labels only where there are some. @param {Row[]} rows @returns {Generator<string>} */
+export function* toCsv(rows) {
+  const digits = Array.from({ length: 10 }, (_, digit) => `p${digit}`);
+  const labelled = rows.some((row) => row.label !== undefined);
+  yield `${["file", "image", "digit", "confidence", "novelty", "accepted", ...digits, "model", ...(labelled ? ["label"] : [])]}\r\n`;
+  for (let from = 0; from < rows.length; from += ROWS_AT_ONCE)
+    yield rows.slice(from, from + ROWS_AT_ONCE).map((row) => {
+      const sure = [row.confidence, row.novelty, row.accepted]; // of a version without them, the latter two are empty
+      return `${[field(row.name), row.index, row.digit, ...sure, ...row.probabilities, row.model, ...(labelled ? [row.label] : [])]}\r\n`;
+    }).join("");
+}
+
+/** A leading = + - @ would be a formula to a spreadsheet. @param {string} value */
+function field(value) {
+  const safe = /^[=+\-@\t\r]/.test(value) ? `'${value}` : value;
+  return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+/** What the model saw, as numpy.load reads it: (N, 28, 28) of unsigned bytes. @param {Row[]} rows */
+export const toNpy = (rows) => new Blob(/** @type {BlobPart[]} */ ([npyHeader("|u1", [rows.length, 28, 28]), ...rows.map((row) => row.seen)]));
+
+/** Commands that send the digits.npy of toNpy from its folder; a key is taken from API_KEY.
+ * @type {(address: string, count: number, limit: number, hasKey: boolean) => {curl: string, python: string}} */
+export function commands(address, count, limit, hasKey) {
+  const curl = `curl -s ${address}${hasKey ? ' -H "authorization: Bearer $API_KEY"' : ""} -H content-type:application/`;
+  const inParts = `tail -c +129 digits.npy | split -b ${784 * limit} --filter='${curl}octet-stream --data-binary @-'`;
+  const python = `import json, os, urllib.request
+import numpy
+
+images = numpy.load("digits.npy")
+headers = {"Content-Type": "application/octet-stream"${hasKey ? ', "Authorization": f"Bearer {os.environ[\'API_KEY\']}"' : ""}}
+for start in range(0, len(images), ${limit}):
+    request = urllib.request.Request("${address}", images[start : start + ${limit}].tobytes(), headers)
+    print(json.load(urllib.request.urlopen(request))["digits"])`;
+  return { curl: count > limit ? inParts : `${curl}x-npy --data-binary @digits.npy`, python };
+}
