@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from starlette.types import Message
 
 from service.http.request_cycle import RequestCycle
 from service.observability import metrics
-from service.protocols.media_types import JSON
+from service.protocols.media_types import JSON, PNG
 from tests.support.metrics import scrape, value
+from tests.support.pictures import encoded
 from tests.support.project import SEVEN
 from tests.support.raw_http import Connection, post, request_headers
 from tests.support.serving import Server, serving
@@ -178,6 +180,18 @@ def test_an_offer_to_upgrade_is_refused_since_its_body_would_be_taken_for_a_requ
         assert (answer.status, answer.headers.get("connection")) == (400, "close")
         sentence = "the request offers to upgrade to h2c; send it in HTTP/1.1 alone, without the header Upgrade."
         assert answer.json()["error"] == sentence
+        assert connection.is_closed_by_the_server()
+
+
+def test_the_body_of_an_offer_that_comes_while_a_request_before_it_is_answered_spoils_no_answer(impatient: Server) -> None:
+    large = post(encoded(Image.new("L", (2500, 2500), 255), "png"), PNG)  # of one colour, and takes long to say so
+    offer = HEADERS_OF_SEVEN.removesuffix(b"\r\n") + OFFERS["in two headers"].encode() + b"\r\n\r\n"
+    with Connection(impatient.address, 30) as connection:
+        connection.send(large + offer + SEVEN[:9])
+        time.sleep(0.02)  # in which that is not answered yet
+        connection.send(SEVEN[9:])
+        sentences = [connection.next_answer().json()["error"] for _ in range(2)]
+        assert ["blank" in sentences[0], "offers to upgrade" in sentences[1]] == [True, True], sentences
         assert connection.is_closed_by_the_server()
 
 
