@@ -111,8 +111,8 @@ def test_at_most_fifty_are_listed_and_the_served_one_is_among_them_though_its_fo
 
 def test_broken_cards_that_are_newer_take_no_place_of_whole_ones(published_store: Path) -> None:
     served = load_model(LATEST, "cpu")
-    copy_version(published_store, SCHEMA_1.name, "whole00000000000")
+    shutil.copytree(SCHEMA_1, published_store / SCHEMA_1.name)
     for number in range(MAX_LISTED):
         (published_store / f"broken{number:010}").mkdir()
         (published_store / f"broken{number:010}" / CARD_FILE).write_text("broken")
-    assert {each.version for each in list_versions(served).versions} == {served.card.version, "whole00000000000"}
+    assert {each.version for each in list_versions(served).versions} == {served.card.version, SCHEMA_1.name}
