@@ -1,11 +1,10 @@
 """The model card: what a published model says about itself, and which files belong to it."""
 
 import hashlib
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, field_validator
 from pydantic_core import from_json
 
 KERAS_FILE = "model.keras"
@@ -141,7 +140,7 @@ class ModelCard(_Frozen):
     capabilities: tuple[Capability, ...]
     name: str
     version: str
-    created: datetime
+    created: AwareDatetime
     recipe: dict[str, str | int | float]
     num_parameters: int
     fit_seconds: float

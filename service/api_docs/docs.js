@@ -1,12 +1,12 @@
 // Shows docs.json with the Swagger UI of BentoML's package, and asks for a key where the service wants one.
 
-const KEY = "api-key"; // in the tab's session storage, where the page at / keeps it too
+import { keepKey, key } from "../web/api.js";
+
 const form = document.getElementById("key");
 
 /** Adds the key to a request, unless Swagger UI's "Authorize" has added one. */
 function withKey(request) {
-  const key = sessionStorage.getItem(KEY);
-  if (key && !request.headers.Authorization) request.headers.Authorization = `Bearer ${key}`;
+  if (key() && !request.headers.Authorization) request.headers.Authorization = `Bearer ${key()}`;
   return request;
 }
 
@@ -18,7 +18,7 @@ async function show() {
   const { status } = await fetch("docs.json", withKey({ method: "HEAD", headers: {} })).catch(() => ({ status: 0 }));
   form.hidden = status !== 401;
   if (status === 401) {
-    say(sessionStorage.getItem(KEY) ? "This service does not know that key." : "This service wants a key, also for its description.");
+    say(key() ? "This service does not know that key." : "This service wants a key, also for its description.");
   } else if (status === 200) {
     say("");
     SwaggerUIBundle({ url: "docs.json", dom_id: "#viewer", deepLinking: true, requestInterceptor: withKey });
@@ -29,7 +29,7 @@ async function show() {
 
 form.addEventListener("submit", (event) => {
   event.preventDefault();
-  sessionStorage.setItem(KEY, document.getElementById("value").value.trim());
+  keepKey(document.getElementById("value").value.trim());
   show();
 });
 show();

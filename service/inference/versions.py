@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 
 from pydantic import BaseModel, Field
@@ -35,15 +36,14 @@ class VersionList(BaseModel):
 def list_versions(served: LoadedModel) -> VersionList:
     """Return `served`, also where its folder is gone, and the newest versions beside it. Reads files, so use a thread."""
     cards = [served.card, *_newest_cards(served.folder.parent, served.card.version)]
-    cards.sort(key=lambda card: card.created.timestamp(), reverse=True)
+    cards.sort(key=lambda card: card.created, reverse=True)
     return VersionList(versions=[_summary(card, card is served.card) for card in cards], served=served.card.version)
 
 
 def _newest_cards(folder: Path, besides: str) -> Iterator[ModelCard]:
-    written = sorted((time, path) for time, path in _card_files(folder) if path.parent.name != besides)
-    for time, path in written[:-MAX_LISTED:-1]:
-        if card := _read_card(path.parent, time):
-            yield card
+    written = sorted(((time, path) for time, path in _card_files(folder) if path.parent.name != besides), reverse=True)
+    cards = (_read_card(path.parent, time) for time, path in written)
+    return islice(filter(None, cards), MAX_LISTED - 1)
 
 
 def _card_files(folder: Path) -> Iterator[tuple[int, Path]]:

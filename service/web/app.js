@@ -89,7 +89,7 @@ function wordsOf(/** @type {Error} */ error) {
 async function look() {
   try {
     const version = (await request("model", { method: "HEAD" })).headers.get("x-model-version");
-    const isNew = version !== loaded;
+    const isNew = version !== loaded || trouble instanceof Unauthorized; // whose views were refused too
     if (isNew) await loadWhatIsServed();
     if (!isNew && !trouble) return;
     showTrouble(null);

@@ -49,12 +49,13 @@ async function answerFiles(files) {
   const listener = { signal: mine.signal, wait, report: (/** @type {string} */ name, /** @type {string} */ words) => isWanted() && report(name, words) };
   try {
     for await (const part of answers(files, listener)) if (isWanted()) labels.push(...take(part));
-    if (!rows.length && labels.length) rows = before; // labels that are chosen after their images
-    if (labels.length && isWanted()) giveLabels(rows, labels);
+    if (labels.length && isWanted()) giveLabels(rows.length ? rows : before, labels);
   } catch (error) {
     if (!mine.signal.aborted) report("", /** @type {Error} */ (error).message);
   }
-  if (isWanted()) end(mine.signal.aborted);
+  if (!isWanted()) return;
+  if (!rows.length) rows = before; // what was chosen was their labels, or nothing that can be answered
+  end(mine.signal.aborted);
 }
 
 function begin(/** @type {number} */ files) {

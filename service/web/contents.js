@@ -1,7 +1,7 @@
 /** What a file holds: arrays, labels, or a picture, drawn anew where the service would not take it as it is. */
 
 import { isArray, readArray } from "./files.js";
-import { decoded, sendable } from "./pictures.js";
+import { decoded, sendable, startOf, TAKEN } from "./pictures.js";
 
 const MANY_PIXELS = 2 ** 21; // more than twice what the service itself keeps of a photo
 /** @type {[RegExp, string][]} */
@@ -17,7 +17,7 @@ export async function contentOf(file, maxBytes) {
   const start = await startOf(file);
   if (start.startsWith("\x1f\x8b")) return unzipped(file);
   if (isArray(start)) return readArray(await bytesOf(file));
-  if (/^(\x89PNG|\xff\xd8\xff)/.test(start) && file.size <= maxBytes) return file;
+  if (TAKEN.test(start) && file.size <= maxBytes) return file;
   const kind = KINDS.find(([pattern]) => pattern.test(start))?.[1];
   const bitmap = await decoded(file).catch((error) => {
     throw kind ? new Error(`${kind}, which this browser cannot read; PNG and JPEG are sure to work`) : error;
@@ -35,7 +35,6 @@ async function unzipped(file) {
 }
 
 const bytesOf = async (/** @type {Blob} */ blob) => new Uint8Array(await blob.arrayBuffer());
-const startOf = async (/** @type {Blob} */ blob) => String.fromCharCode(...(await bytesOf(blob.slice(0, 16))));
 
 /** A smaller copy of a picture that the service refused; null where it is small, or broken. @param {Blob} picture */
 export async function smallerCopy(picture) {

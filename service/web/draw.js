@@ -151,7 +151,7 @@ function step(from, to) {
   if (!next) return;
   history[to].push(sheet);
   sheet = next;
-  keyPen.down = false;
+  [keyPen.down, pointer] = [false, null]; // or the pen would go on with a stroke of that sheet
   changed();
   showAddress();
 }

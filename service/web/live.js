@@ -42,7 +42,7 @@ const poll = latestOnly(async () => {
     isClosed = false;
     show();
   } catch (error) {
-    if (error instanceof Unreachable || error instanceof Overloaded) return; // which the page says above every view
+    if ([Unreachable, Overloaded, TypeError].some((kind) => error instanceof kind)) return; // said above every view; the last is an answer cut off
     isClosed = true;
     byId("live-closed").textContent = `The metrics of this service are closed to this page: ${/** @type {Error} */ (error).message}`;
   }

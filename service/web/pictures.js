@@ -33,11 +33,15 @@ export function decoded(file) {
   });
 }
 
+/** A file's first characters, which tell its type; its name need not. @param {Blob} file */
+export const startOf = async (file) => String.fromCharCode(...new Uint8Array(await file.slice(0, 16).arrayBuffer()));
+export const TAKEN = /^(\x89PNG|\xff\xd8\xff)/; // by the service as they are
+
 /** The bytes to send for a picture: its own where the service takes them, else drawn anew. @param {Blob} file @param {ImageBitmap} bitmap */
 export async function sendable(file, bitmap) {
   const { width, height } = bitmap;
   const fits = width * height <= MAX_PIXELS && file.size <= MAX_BYTES;
-  if (fits && [PNG, JPEG].includes(file.type)) return file;
+  if (fits && [PNG, JPEG].includes(file.type) && TAKEN.test(await startOf(file))) return file;
   const scale = Math.min(1, SMALLER_SIDE / Math.max(width, height));
   const context = contextOf(Math.max(1, Math.round(scale * width)), Math.max(1, Math.round(scale * height)));
   context.drawImage(bitmap, 0, 0, context.canvas.width, context.canvas.height);

@@ -59,7 +59,7 @@ async function post({ signal, wait }, body, isSeen, headers) {
       wait("");
       return await answer.json();
     } catch (error) {
-      if (signal.aborted || !(error instanceof Unreachable)) throw error;
+      if (signal.aborted || !(error instanceof Unreachable || error instanceof TypeError)) throw error; // the latter is an answer cut off
       wait(error.message);
       await pause(RETRY_MILLISECONDS);
     }

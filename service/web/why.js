@@ -30,14 +30,15 @@ export function startWhy() {
 /** Let the service explain what is drawn, once it stays as it is; where the model is linear, the page does it by itself. */
 function explainSoon() {
   clearTimeout(waiting);
-  const { card, answer, picture } = present;
-  if (!card || isLinear(card) || !answer || !picture || picture.file) return; // the answer to a file comes with its evidence
+  const { card, answer, picture, explanation } = present;
+  if (!card || isLinear(card) || !answer || !picture) return;
+  if (explanation?.picture === picture && explanation.model === answer.model) return; // a file's comes with its answer
   waiting = setTimeout(() => explain(picture), EXPLAIN_AFTER_MILLISECONDS);
 }
 
 const explain = latestOnly(async (/** @type {import("./present.js").Picture} */ picture) => {
   try {
-    const { model, method, evidence } = await predict([picture.pixels ?? []], "?explain=true");
+    const { model, method, evidence } = await predict(picture.file ?? [picture.pixels ?? []], "?explain=true");
     if (evidence) update({ explanation: { model, method, picture, evidence: evidence[0] } });
   } catch (error) {
     if (picture === present.picture) byId("sum").textContent = `No evidence: ${/** @type {Error} */ (error).message}`;

@@ -62,6 +62,9 @@ def test_a_picture_that_is_answered_is_shown(open_page: OpenPage) -> None:
 def test_without_a_key_it_asks_for_one_and_says_when_it_is_wrong(open_page: OpenPage, guarded: Server) -> None:
     page = open_page("docs", url=guarded.url, expected="401 (Unauthorized)")
     expect(page.locator("#why")).to_have_text("This service wants a key, also for its description.")
+    page.get_by_label("API key").fill("a-key-that-no-header-takes-ключ")
+    page.get_by_role("button", name="Show the API").click()
+    expect(page.locator("#value:invalid")).to_be_focused()
     page.get_by_label("API key").fill("another-key-0123456789")
     page.get_by_role("button", name="Show the API").click()
     expect(page.locator("#why")).to_have_text("This service does not know that key.")
@@ -83,3 +86,10 @@ def test_the_key_that_the_page_keeps_is_used_and_authorize_goes_before_it(open_p
     page.get_by_role("button", name="Close").click()
     block.get_by_role("button", name="Execute").click()
     expect(block.locator(".live-responses-table .response-col_status").last).to_contain_text("401")
+
+
+def test_where_the_browser_blocks_storage_a_service_without_keys_has_a_viewer(open_page: OpenPage) -> None:
+    page = open_page("docs")
+    page.add_init_script("Object.defineProperty(window, 'sessionStorage', { get() { throw new DOMException('blocked'); } })")
+    page.reload()
+    expect(page.locator("#operations-default-predict")).to_be_visible()

@@ -210,3 +210,19 @@ def test_axe_finds_nothing_with_errors_a_score_and_commands(
     assert report.violations_count == 0, report.generate_report()
     assert page.evaluate("document.documentElement.scrollWidth") <= size[0]
     assert page.evaluate(CUT_OFF) == []
+
+
+def test_an_answer_that_is_cut_off_is_asked_for_again(open_page: OpenPage, mnist: Mnist) -> None:
+    page = open_page("#batch")
+    page.evaluate("""() => {
+      const fetched = window.fetch;
+      let cut = 0;
+      window.fetch = async (path, options) => {
+        const answer = await fetched(path, options);
+        if (!String(path).startsWith("predict") || cut++) return answer;
+        return new Response(new ReadableStream({ pull: (on) => on.error(new TypeError("network error")) }));
+      };
+    }""")
+    choose(page, *files_of(mnist.test.images[:3]))
+    answered(page, 3)
+    assert problems(page) == []

@@ -183,3 +183,17 @@ def test_versions_that_cannot_be_listed_are_told_in_the_services_words(open_page
     page.route("**/model/versions", lambda route: route.fulfill(**refusal))
     page.evaluate("location.hash = 'live'")
     expect(page.locator("#versions-words")).to_have_text("No versions: not from here.")
+
+
+def test_with_another_key_the_metrics_are_open_again(open_page: OpenPage) -> None:
+    page = open_page(expected="401")
+    refused = [True]
+    answer = {"status": 401, "json": {"error": "the key is not one of those that are accepted."}}
+    page.route(re.compile("/(metrics|model)$"), lambda route: route.fulfill(**answer) if refused else route.continue_())
+    page.evaluate("location.hash = 'live'")
+    expect(page.locator("#live-closed")).to_be_visible()
+    refused.clear()
+    page.get_by_label("API key").fill("a-key-of-at-least-16")
+    page.keyboard.press("Enter")
+    expect(page.locator("#live-instance")).not_to_be_empty()
+    expect(page.locator("#live-closed")).to_be_hidden()

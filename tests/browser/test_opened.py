@@ -111,3 +111,16 @@ def test_a_picture_opened_while_the_service_is_away_is_answered_when_it_is_back(
     expect(page.locator("#service")).to_contain_text("The service does not answer.")
     with serving(home, port=port):
         expect(page.locator("#digit")).to_have_text("7")
+
+
+def test_a_picture_whose_name_tells_another_type_is_drawn_anew(page: Page) -> None:
+    choose(page, encoded(KINDS["wide"](), "WEBP"), "image/jpeg")  # as a browser types what was saved as seven.jpg
+    expect(page.locator("#digit")).to_have_text("7")
+
+
+def test_a_picture_whose_answer_comes_without_evidence_is_explained(open_page: OpenPage, deskewed: Server) -> None:
+    page = open_page(url=deskewed.url)
+    # As the page asks where another version was published after it looked.
+    page.route("**/predict?seen=true*", lambda route: route.continue_(url=f"{deskewed.url}/predict?seen=true"))
+    choose(page, encoded(KINDS["wide"](), "PNG"))
+    expect(page.locator("#sum")).to_contain_text("7 scores")

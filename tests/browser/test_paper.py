@@ -194,3 +194,15 @@ def test_a_dropped_picture_is_shown_unstretched(page: Page) -> None:
     grey, opaque = np.reshape(values, (560, 560, 2)).transpose(2, 0, 1)
     box = [np.ptp(places) for places in np.nonzero((grey < 100) & (opaque == 255))]
     assert box[0] == pytest.approx(box[1], abs=4)
+
+
+def test_what_is_undone_while_it_is_drawn_leaves_the_stroke_before_it(page: Page) -> None:
+    first = seven(page)
+    paper = page.locator("#pad").bounding_box()
+    assert paper
+    page.mouse.move(paper["x"] + 50, paper["y"] + 50)
+    page.mouse.down()
+    page.keyboard.press("Control+z")
+    page.mouse.move(paper["x"] + 50, paper["y"] + 200, steps=4)
+    page.mouse.up()
+    assert pixels_shown(page, "seen") == first

@@ -15,6 +15,9 @@ def test_the_page_asks_for_a_key_says_when_it_is_wrong_and_keeps_it_for_the_tab(
     with serving(home, API_KEYS=KEY) as server:
         page = open_page(url=server.url, expected="401")
         expect(page.locator("#service")).to_have_text("This service needs an API key.")
+        page.get_by_label("API key").fill("a-key-that-no-header-takes-ключ")
+        page.keyboard.press("Enter")
+        expect(page.locator("#key:invalid")).to_be_focused()
         page.get_by_label("API key").fill("another-key-than-it-has")
         page.keyboard.press("Enter")
         expect(page.locator("#service")).to_have_text("The service does not accept this API key.")

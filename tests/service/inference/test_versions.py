@@ -24,6 +24,9 @@ DAMAGE = {
     "of a newer schema": lambda card: card.write_text('{"schema_version": 4}'),
     "of another version": lambda card: card.write_text((card.parent.parent / "xxckq6xi4ka7cax4" / CARD_FILE).read_text()),
     "without a recipe": lambda card: card.write_text(json.dumps(json.loads(card.read_text()) | {"recipe": {}})),
+    "of no time zone": lambda card: card.write_text(
+        json.dumps(json.loads(card.read_text()) | {"created": "0001-01-01T00:00:00"})
+    ),
     "a folder": lambda card: (card.unlink(), card.mkdir()),
 }
 
@@ -104,3 +107,12 @@ def test_at_most_fifty_are_listed_and_the_served_one_is_among_them_though_its_fo
     assert len(listed.versions) == MAX_LISTED
     assert [each.version for each in listed.versions if each.served] == [listed.served] == [served.card.version]
     assert {each.version for each in listed.versions} == {listed.served, *(f"copy{number:012}" for number in range(11, 60))}
+
+
+def test_broken_cards_that_are_newer_take_no_place_of_whole_ones(published_store: Path) -> None:
+    served = load_model(LATEST, "cpu")
+    shutil.copytree(SCHEMA_1, published_store / SCHEMA_1.name)
+    for number in range(MAX_LISTED):
+        (published_store / f"broken{number:010}").mkdir()
+        (published_store / f"broken{number:010}" / CARD_FILE).write_text("broken")
+    assert {each.version for each in list_versions(served).versions} == {served.card.version, SCHEMA_1.name}
