@@ -1,6 +1,6 @@
 /** The answer to what is drawn: how sure the model is, whether it stands by that, and a bar for each digit. */
 
-import { byId, element, percent } from "./paint.js";
+import { button, byId, element, on, percent } from "./paint.js";
 import { isLinear, onChange, present, update } from "./present.js";
 
 const SPEAK_AFTER_MILLISECONDS = 700; // without a change, so that a screen reader is not flooded
@@ -28,16 +28,15 @@ export function startAnswer() {
 /** @param {number} digit */
 function bar(digit) {
   const track = element("span", { class: "track" }, element("i"));
-  const button = element("button", { type: "button" }, element("b", {}, `${digit}`), track, element("span", { class: "value" }));
   const point = (/** @type {number | null} */ pointed) => update({ asked: pointed ?? chosen });
-  for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => point(digit));
-  for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => point(null));
-  button.addEventListener("click", () => {
+  const made = button({}, () => {
     chosen = chosen === digit ? null : digit;
     showChosen();
     point(digit);
-  });
-  return element("li", {}, button);
+  }, element("b", {}, `${digit}`), track, element("span", { class: "value" }));
+  on(made, "pointerenter focus", () => point(digit));
+  on(made, "pointerleave blur", () => point(null));
+  return element("li", {}, made);
 }
 
 function show() {
@@ -65,7 +64,7 @@ function show() {
 }
 
 function showChosen() {
-  for (const [digit, item] of [...byId("bars").children].entries()) item.firstChild.setAttribute("aria-pressed", String(chosen === digit));
+  for (const [digit, item] of [...byId("bars").children].entries()) item.firstChild.ariaPressed = `${chosen === digit}`;
 }
 
 /** How an answer looks, and what is said of it. @param {import("./present.js").Answer} answer */

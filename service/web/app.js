@@ -6,7 +6,7 @@ import { startBatch } from "./batch.js";
 import { openDrawing, startDraw } from "./draw.js";
 import { startLive } from "./live.js";
 import { startModel } from "./model.js";
-import { byId } from "./paint.js";
+import { byId, on } from "./paint.js";
 import { openPerceptron, pause, startPerceptron } from "./perceptron.js";
 import { isLinear, onChange, present, update } from "./present.js";
 import { startShare } from "./share.js";
@@ -101,14 +101,14 @@ async function look() {
 
 for (const start of [startDraw, startAnswer, startWhy, startShare, startTemplates, startModel, startBatch, startPerceptron, startLive]) start();
 onChange(({ picture }) => picture && ask(picture));
-byId("key-form").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+on("key-form", "submit", (event) => {
   event.preventDefault();
   keepKey(byId("key").value.trim());
   look();
 });
 addEventListener("hashchange", route);
 // A file dropped beside its place would replace the page.
-for (const event of ["dragover", "drop"]) addEventListener(event, (dropped) => dropped.preventDefault());
+on(window, "dragover drop", (dropped) => dropped.preventDefault());
 route();
 byId("loading").remove();
 watch(look);

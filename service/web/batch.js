@@ -2,10 +2,10 @@
 
 import { key, pause } from "./api.js";
 import { commands, toCsv, toNpy } from "./downloads.js";
-import { listenForFolders } from "./folders.js";
+import { listenForFiles } from "./folders.js";
 import { giveLabels, labelOf, score } from "./labels.js";
 import { showConfusion } from "./model.js";
-import { byId, element, number, paintPixels, percent, pixelCanvas } from "./paint.js";
+import { byId, element, number, on, paintPixels, percent, pixelCanvas } from "./paint.js";
 import { save } from "./pictures.js";
 import { answers, imagesPerRequest } from "./sending.js";
 
@@ -26,16 +26,16 @@ const ORDERS = {
 let running = new AbortController(); // of the files whose answers are wanted; those before them are let go
 
 export function startBatch() {
-  listenForFolders(byId("drop"), [byId("files"), byId("folder")], answerFiles);
-  byId("order").addEventListener("change", show);
-  byId("more").addEventListener("click", () => {
+  listenForFiles(byId("drop"), [byId("files"), byId("folder")], answerFiles);
+  on("order", "change", show);
+  on("more", "click", () => {
     shown += SHOWN_AT_ONCE;
     show();
   });
-  byId("cancel").addEventListener("click", () => running.abort());
-  byId("csv").addEventListener("click", downloadCsv);
-  byId("npy").addEventListener("click", () => save("digits.npy", toNpy(rows)));
-  byId("commands").addEventListener("toggle", showCommands);
+  on("cancel", "click", () => running.abort());
+  on("csv", "click", downloadCsv);
+  on("npy", "click", () => save("digits.npy", toNpy(rows)));
+  on("commands", "toggle", showCommands);
 }
 
 /** @param {import("./sending.js").Found[]} files */

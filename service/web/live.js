@@ -1,7 +1,7 @@
 /** The live view: what the metrics of one instance say, asked for while somebody watches, and which versions are published. */
 
 import { get, latestOnly, Overloaded, request, Unreachable } from "./api.js";
-import { byId, element, number, percent, shape } from "./paint.js";
+import { byId, element, number, on, percent, shape } from "./paint.js";
 import { onChange, present } from "./present.js";
 import { counted, KEPT_SECONDS, keep, quantile, read, total } from "./samples.js";
 
@@ -24,7 +24,7 @@ const isWatched = () => !document.hidden && present.view === "live";
 export function startLive() {
   byId("tiles").append(...Object.entries(TILES).map(([name, title]) => element("figure", { id: `tile-${name}` }, element("h2", {}, title),
     shape("svg", { class: "chart", viewBox: `0 0 ${WIDTH} 94`, role: "img" }), element("figcaption"))));
-  document.addEventListener("visibilitychange", open);
+  on(document, "visibilitychange", open);
   onChange(({ card, view }) => (card || view) && open());
   setInterval(() => isWatched() && !isClosed && poll(null), POLL_MILLISECONDS);
 }

@@ -52,6 +52,19 @@ export const shape = (name, attributes, ...children) =>
 /** @type {(id: string) => any} the element of that id, which the page has */
 export const byId = (id) => document.getElementById(id);
 
+/** Hear of some events of an element, which may be given by its id.
+ * @type {(target: EventTarget | string, events: string, listener: (event: any) => void) => void} */
+export function on(target, events, listener) {
+  for (const event of events.split(" ")) (typeof target === "string" ? byId(target) : target).addEventListener(event, listener);
+}
+
+/** A button and what a click on it does. @param {Record<string, string | number>} attributes @param {() => void} click @param {(Node | string)[]} children */
+export function button(attributes, click, ...children) {
+  const made = element("button", attributes, ...children);
+  on(made, "click", click);
+  return made;
+}
+
 /** @type {(share: number, places?: number) => string} */
 export const percent = (share, places = 1) => `${(100 * share).toFixed(places)} %`;
 

@@ -2,7 +2,7 @@
 
 import { start, train } from "./learning.js";
 import { film } from "./maths.js";
-import { byId, element, shape, signed } from "./paint.js";
+import { button, byId, element, on, shape, signed } from "./paint.js";
 import { MAX_POINTS, placed, showPlane, startPlane } from "./plane.js";
 
 const CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]];
@@ -19,24 +19,21 @@ let frames = [];
 let playing;
 
 export function startPerceptron() {
-  byId("gates").prepend(...Object.entries(GATES).map(([name, target]) => {
-    const button = element("button", { type: "button", "data-target": target }, name);
-    button.addEventListener("click", () => restart({ target, points: CORNERS }));
-    return button;
-  }));
+  byId("gates").prepend(...Object.entries(GATES).map(([name, target]) =>
+    button({ "data-target": target }, () => restart({ target, points: CORNERS }), name)));
   startPlane((points, target) => restart({ points, target }));
-  byId("play").addEventListener("click", () => (playing ? pause() : play()));
-  byId("step").addEventListener("click", () => (pause(), goTo(state.epoch + 1)));
-  byId("reset").addEventListener("click", () => (pause(), goTo(0)));
-  byId("restart").addEventListener("click", () => restart({ seed: state.seed + 1 }));
-  byId("rate").addEventListener("change", () => restart({ rate: byId("rate").value }));
-  byId("speed").addEventListener("change", () => {
+  on("play", "click", () => (playing ? pause() : play()));
+  on("step", "click", () => (pause(), goTo(state.epoch + 1)));
+  on("reset", "click", () => (pause(), goTo(0)));
+  on("restart", "click", () => restart({ seed: state.seed + 1 }));
+  on("rate", "change", () => restart({ rate: byId("rate").value }));
+  on("speed", "change", () => {
     state.speed = byId("speed").value;
     if (playing) play();
     else tell();
   });
-  byId("hidden-layer").addEventListener("change", () => restart({ hidden: byId("hidden-layer").checked }));
-  byId("solve").addEventListener("click", () => {
+  on("hidden-layer", "change", () => restart({ hidden: byId("hidden-layer").checked }));
+  on("solve", "click", () => {
     byId("hidden-layer").focus(); // this button goes away
     restart({ hidden: true });
     play();
@@ -122,7 +119,7 @@ function tell() {
 function showControls() {
   const { target, points, rate, speed, hidden } = state;
   const gate = points === CORNERS ? target : "";
-  for (const button of byId("gates").querySelectorAll("[data-target]")) button.setAttribute("aria-pressed", `${button.dataset.target === gate}`);
+  for (const each of byId("gates").querySelectorAll("button")) each.ariaPressed = `${each.dataset.target === gate}`;
   byId("own").textContent = Object.values(GATES).includes(gate) ? "" : "or your own";
   byId("rate").value = rate;
   byId("speed").value = speed;

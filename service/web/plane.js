@@ -1,7 +1,7 @@
 /** The plane of the perceptron: points to press, drag and add, the lines of its units, and the sides that they make. */
 
 import { answer, clamp, lineIn, regions } from "./maths.js";
-import { byId, element, shape } from "./paint.js";
+import { byId, element, on, shape } from "./paint.js";
 
 const [LOW, SIDE] = [-0.3, 1.6];
 const PLANE = [[0, 0], [1, 0], [1, 1], [0, 1]].map((corner) => corner.map((share) => LOW + share * SIDE));
@@ -20,12 +20,12 @@ let change;
 
 export function startPlane(/** @type {typeof change} */ onChange) {
   change = onChange;
-  byId("plane").addEventListener("click", (/** @type {MouseEvent} */ event) => put(points.length, pointAt(event), "1"));
-  byId("add-point").addEventListener("click", () => {
+  on("plane", "click", (event) => put(points.length, pointAt(event), "1"));
+  on("add-point", "click", () => {
     put(points.length, [0.3 + 0.4 * ((points.length * 0.618) % 1), 0.3 + 0.4 * ((points.length * 0.755) % 1)], "1"); // rarely on another
     buttons()[points.length - 1].focus();
   });
-  byId("remove-point").addEventListener("click", () => remove(points.length - 1));
+  on("remove-point", "click", () => remove(points.length - 1));
 }
 
 /** @returns {HTMLButtonElement[]} */
@@ -45,27 +45,27 @@ function remove(/** @type {number} */ place) {
 }
 
 function pointButton(/** @type {number} */ place) {
-  const button = element("button", { type: "button", class: "point", "aria-describedby": "plane-keys" });
+  const button = element("button", { class: "point", "aria-describedby": "plane-keys" });
   /** @type {PointerEvent | null} */
   let pressed = null;
   /** @type {number[] | null} */
   let dragged = null;
-  button.addEventListener("pointerdown", (event) => {
+  on(button, "pointerdown", (event) => {
     [pressed, dragged] = [event, null];
     button.setPointerCapture(event.pointerId);
   });
-  button.addEventListener("pointermove", (event) => {
+  on(button, "pointermove", (event) => {
     if (!pressed || (!dragged && Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) < DRAG_FROM)) return;
     dragged = pointAt(event);
     show(button, dragged);
   });
-  button.addEventListener("lostpointercapture", () => {
+  on(button, "lostpointercapture", () => {
     pressed = null;
     if (dragged) put(place, dragged);
   });
   // The click that ends a drag is none; one by keyboard has no detail.
-  button.addEventListener("click", ({ detail }) => (dragged && detail) || change(points, flipped(place)));
-  button.addEventListener("keydown", (event) => {
+  on(button, "click", ({ detail }) => (dragged && detail) || change(points, flipped(place)));
+  on(button, "keydown", (event) => {
     const by = ARROWS[/** @type {keyof typeof ARROWS} */ (event.key)];
     if (by) put(place, points[place].map((coordinate, axis) => coordinate + by[axis]));
     else if (event.key === "Delete") remove(place);

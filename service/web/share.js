@@ -2,7 +2,7 @@
 
 import { key } from "./api.js";
 import { sheetAsPng } from "./draw.js";
-import { byId } from "./paint.js";
+import { byId, on } from "./paint.js";
 import { save } from "./pictures.js";
 import { onChange, present } from "./present.js";
 
@@ -20,8 +20,8 @@ print(json.load(urllib.request.urlopen(request)))
 };
 
 export function startShare() {
-  byId("save").addEventListener("click", async () => save("digit.png", await sheetAsPng()));
-  for (const name of Object.keys(FORMS)) byId(`copy-${name}`).addEventListener("click", () => copy(name));
+  on("save", "click", async () => save("digit.png", await sheetAsPng()));
+  for (const name of Object.keys(FORMS)) on(`copy-${name}`, "click", () => copy(name));
   onChange((changed) => {
     if (!("picture" in changed || "answer" in changed)) return;
     for (const id of ["save", "copy-curl", "copy-Python"]) byId(id).disabled = !present.picture?.pixels;

@@ -1,7 +1,7 @@
 /** The view of what the model has learned: ten templates, and what each one makes of the drawing; or why there are none. */
 
 import { evidence, scaleOfEvidence, scaleOfWeights } from "./maths.js";
-import { byId, element, paintShares, percent, pixelCanvas, signed } from "./paint.js";
+import { byId, element, on, paintShares, percent, pixelCanvas, signed } from "./paint.js";
 import { paintFrom } from "./pictures.js";
 import { isLinear, onChange, present } from "./present.js";
 
@@ -14,9 +14,9 @@ const DRAWN = {
 export function startTemplates() {
   byId("template-list").append(...Array.from({ length: 10 }, (_, digit) => {
     const words = [element("b", {}, `${digit}`), element("span", { class: "value" })];
-    const button = element("button", { type: "button" }, pixelCanvas(`Template of ${digit}`), ...words);
-    for (const event of ["pointerenter", "focus", "click"]) button.addEventListener(event, () => show(digit));
-    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => show(null));
+    const button = element("button", {}, pixelCanvas(`Template of ${digit}`), ...words);
+    on(button, "pointerenter focus click", () => show(digit));
+    on(button, "pointerleave blur", () => show(null));
     return element("li", {}, button);
   }));
   onChange((changed) => {
