@@ -49,6 +49,15 @@ export const element = (name, attributes = {}, ...children) => filled(document.c
 export const shape = (name, attributes, ...children) =>
   filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
+/** @type {(x: number, y: number, words: string | number, anchor?: string) => Element} */
+export const text = (x, y, words, anchor = "start") => shape("text", { x, y, "text-anchor": anchor }, `${words}`);
+
+/** @type {(points: number[][], look?: string) => Element} */
+export const polyline = (points, look = "curve") => shape("polyline", { class: look, points: points.join(" ") });
+
+/** @type {(x1: number, x2: number, y1: number, y2?: number, look?: string) => Element} */
+export const line = (x1, x2, y1, y2 = y1, look = "rule") => shape("line", { class: look, x1, x2, y1, y2 });
+
 /** @type {(id: string) => any} the element of that id, which the page has */
 export const byId = (id) => document.getElementById(id);
 
@@ -58,7 +67,7 @@ export function on(target, events, listener) {
   for (const event of events.split(" ")) (typeof target === "string" ? byId(target) : target).addEventListener(event, listener);
 }
 
-/** A button and what a click on it does. @param {Record<string, string | number>} attributes @param {() => void} click @param {(Node | string)[]} children */
+/** A button and what a click on it does. @param {Record<string, string | number>} attributes @param {(event: any) => void} click @param {(Node | string)[]} children */
 export function button(attributes, click, ...children) {
   const made = element("button", attributes, ...children);
   on(made, "click", click);

@@ -2,7 +2,7 @@
 
 import { start, train } from "./learning.js";
 import { film } from "./maths.js";
-import { button, byId, element, on, shape, signed } from "./paint.js";
+import { button, byId, element, line, on, shape, signed, text } from "./paint.js";
 import { MAX_POINTS, placed, showPlane, startPlane } from "./plane.js";
 
 const CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]];
@@ -168,8 +168,7 @@ function showErrors() {
     const box = { x: CHART.left + place * step, y: CHART.base - height, width: 0.8 * step, height };
     return shape("rect", { class: first + place === state.epoch ? "now" : "bar", ...box });
   });
-  const rule = shape("line", { class: "rule", x1: CHART.left, x2: CHART.right, y1: CHART.base, y2: CHART.base });
-  const texts = [[0, CHART.base - CHART.height + 8, `${most}`], [0, CHART.base, "0"], [CHART.left, CHART.base + 14, first ? `errors after each epoch from ${first} on` : "errors after each epoch"]];
-  byId("errors").replaceChildren(rule, ...bars, ...texts.map(([x, y, words]) => shape("text", { x, y }, `${words}`)));
+  byId("errors").replaceChildren(line(CHART.left, CHART.right, CHART.base), ...bars, text(0, CHART.base - CHART.height + 8, most),
+    text(0, CHART.base, 0), text(CHART.left, CHART.base + 14, `errors after each epoch${first ? ` from ${first} on` : ""}`));
   byId("errors").setAttribute("aria-label", `Errors after each epoch, the last ten: ${counts.slice(-10).join(", ")}`);
 }

@@ -22,12 +22,14 @@ print(json.load(urllib.request.urlopen(request)))
 export function startShare() {
   on("save", "click", async () => save("digit.png", await sheetAsPng()));
   for (const name of Object.keys(FORMS)) on(`copy-${name}`, "click", () => copy(name));
-  onChange((changed) => {
-    if (!("picture" in changed || "answer" in changed)) return;
-    for (const id of ["save", "copy-curl", "copy-Python"]) byId(id).disabled = !present.picture?.pixels;
-    byId("copied").textContent = "The page’s address keeps what is drawn.";
-    byId("copy").hidden = true;
-  });
+  onChange((changed) => ("picture" in changed || "answer" in changed) && begin());
+  begin();
+}
+
+function begin() {
+  for (const id of ["save", "copy-curl", "copy-Python"]) byId(id).disabled = !present.picture?.pixels;
+  byId("copied").textContent = "The page’s address keeps what is drawn.";
+  byId("copy").hidden = true;
 }
 
 async function copy(/** @type {string} */ name) {
