@@ -1,28 +1,25 @@
 /** The answer to what is drawn: how sure the model is, whether it stands by that, and a bar for each digit. */
 
 import { button, byId, element, on, percent } from "./paint.js";
-import { isLinear, onChange, present, update } from "./present.js";
+import { isLinear, onChange, present, showIn, update } from "./present.js";
 
 const SPEAK_AFTER_MILLISECONDS = 700; // without a change, so that a screen reader is not flooded
 const STALE_AFTER_MILLISECONDS = 200; // of a picture that is drawn on: until then the next answer is likely to be here
 
 /** @type {number | null} the digit that was chosen; one that is pointed at goes before it */
 let chosen = null;
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let speaking;
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let staling;
+/** @type {Record<"speaking" | "staling", ReturnType<typeof setTimeout> | undefined>} */
+const timers = { speaking: undefined, staling: undefined };
 
 export function startAnswer() {
   byId("bars").append(...Array.from({ length: 10 }, (_, digit) => bar(digit)));
   onChange((changed) => {
     if (changed.picture === null) present.asked = chosen = null;
-    if ("answer" in changed) staling = void clearTimeout(staling);
+    if ("answer" in changed) timers.staling = void clearTimeout(timers.staling);
     if (present.answer && present.answer.picture !== present.picture)
-      staling ??= setTimeout(() => update({ answer: null }), STALE_AFTER_MILLISECONDS);
-    const concerned = ["picture", "answer", "notice", "card", "view"].some((name) => name in changed);
-    if (concerned && present.view === "draw") show();
+      timers.staling ??= setTimeout(() => update({ answer: null }), STALE_AFTER_MILLISECONDS);
   });
+  showIn("draw", ["picture", "answer", "notice", "card"], show);
 }
 
 /** @param {number} digit */
@@ -50,9 +47,9 @@ function show() {
   const hint = answer ? [notice, answer.hint].filter(Boolean).join(" ") : "";
   byId("hint").hidden = !hint;
   byId("hint").textContent = hint;
-  clearTimeout(speaking);
+  clearTimeout(timers.speaking);
   const spoken = `${look === "accepted" ? `${answer?.digit}, ` : ""}${words}${answer && notice && ` ${notice}`}`;
-  speaking = setTimeout(() => (byId("spoken").textContent = spoken), SPEAK_AFTER_MILLISECONDS);
+  timers.speaking = setTimeout(() => (byId("spoken").textContent = spoken), SPEAK_AFTER_MILLISECONDS);
   const likely = answer ? ranked(answer.probabilities).slice(0, look === "doubtful" ? 2 : 1) : [];
   for (const [digit, item] of [...byId("bars").children].entries()) {
     item.classList.toggle("best", likely.includes(digit));

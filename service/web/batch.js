@@ -1,6 +1,6 @@
 /** The view for many pictures at once: files in, a grid of answers, a score against labels, and all of it to take away. */
 
-import { key, pause } from "./api.js";
+import { pause } from "./api.js";
 import { commands, toCsv, toNpy } from "./downloads.js";
 import { listenForFiles } from "./folders.js";
 import { giveLabels, labelOf, score } from "./labels.js";
@@ -156,7 +156,7 @@ async function downloadCsv() {
 async function showCommands() {
   if (!byId("commands").open || !rows.length) return;
   const limit = await imagesPerRequest(784);
-  const { curl, python } = commands(new URL("predict", document.baseURI).href, rows.length, limit, key() !== "");
+  const { curl, python } = commands(rows.length, limit);
   byId("batch-curl").textContent = curl;
   byId("batch-python").textContent = python;
 }

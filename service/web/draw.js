@@ -14,16 +14,13 @@ const ERASER_BUTTON = 5; // of a pen that is turned over
 /** @type {Record<string, number[]>} */
 const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/**
- * @typedef {import("./present.js").Picture} Picture
- * @typedef {{strokes: import("./strokes.js").Stroke[], opened: {shown: ImageBitmap | HTMLCanvasElement, picture: Picture} | null}} Sheet
- */
+/** @typedef {import("./present.js").Picture} Picture @typedef {import("./strokes.js").Stroke} Stroke
+ * @typedef {{strokes: Stroke[], opened: {shown: ImageBitmap | HTMLCanvasElement, picture: Picture} | null}} Sheet */
 
 const pad = /** @type {HTMLCanvasElement} */ (byId("pad"));
 const read = contextOf(READ_SIDE, READ_SIDE);
 
-/** @type {Sheet} */
-const BLANK = { strokes: [], opened: null };
+const BLANK = /** @type {Sheet} */ ({ strokes: [], opened: null });
 let sheet = BLANK;
 /** @type {{past: Sheet[], future: Sheet[]}} */
 const history = { past: [], future: [] };
@@ -141,6 +138,10 @@ function showKeyPen() {
 function put(/** @type {Sheet} */ next, isDrawnOn = false) {
   history.past.push(sheet);
   history.future = [];
+  turnTo(next, isDrawnOn);
+}
+
+function turnTo(/** @type {Sheet} */ next, isDrawnOn = false) {
   sheet = next;
   changed(isDrawnOn);
   showAddress();
@@ -151,10 +152,8 @@ function step(from, to) {
   const next = history[from].pop();
   if (!next) return;
   history[to].push(sheet);
-  sheet = next;
   keyPen.down = false;
-  changed();
-  showAddress();
+  turnTo(next);
 }
 
 function clear() {

@@ -2,7 +2,7 @@
 
 import { byId, element, line, number, percent, polyline, shape, text } from "./paint.js";
 import { paintFrom } from "./pictures.js";
-import { onChange, present } from "./present.js";
+import { present, showIn } from "./present.js";
 
 const OPTIMIZERS = { adam: "Adam", sgd: "plain gradient descent" };
 const ARCHITECTURES = {
@@ -13,18 +13,18 @@ const ARCHITECTURES = {
 const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short" });
 
 export function startModel() {
-  onChange(({ card, view }) => {
-    // The version is in the address, so that a picture of another one is not taken from memory.
-    if (present.view === "model" && present.card && (card || view))
-      paintFrom(byId("curve"), `model/pictures/learning_curve.png?${present.card.version}`);
-    if (!card) return;
-    showWords(card);
-    showFacts(card);
-    showReliability(card.test);
-    showCoverage(card);
-    showMistakes(card.test.confusion);
-    showBehaviour(card.behaviour);
-  });
+  showIn("model", ["card"], () => present.card && show(present.card));
+}
+
+function show(/** @type {any} */ card) {
+  showWords(card);
+  showFacts(card);
+  showReliability(card.test);
+  showCoverage(card);
+  showMistakes(card.test.confusion);
+  showBehaviour(card.behaviour);
+  // The version is in the address, so that a picture of another one is not taken from memory.
+  paintFrom(byId("curve"), `model/pictures/learning_curve.png?${card.version}`);
 }
 
 function showWords(/** @type {any} */ { test, version, forced, bundled_data: bundled }) {
@@ -57,10 +57,8 @@ function showFacts(/** @type {any} */ { recipe, test, validation, libraries, cre
   }));
 }
 
-/** @param {Record<string, string>} facts  what each of them is, by its name */
-function described(facts) {
-  return Object.entries(facts).flatMap(([name, words]) => [element("dt", {}, name), element("dd", {}, words)]);
-}
+/** @type {(facts: Record<string, string>) => Element[]} */
+const described = (facts) => Object.entries(facts).flatMap(([name, words]) => [element("dt", {}, name), element("dd", {}, words)]);
 
 function calibrated(/** @type {any} */ { temperature, test_before: before }, /** @type {any} */ after) {
   return `temperature ${temperature.toFixed(3)}; on test, the calibration error was ${before.calibration_error.toFixed(4)} before and is ` +
@@ -69,8 +67,7 @@ function calibrated(/** @type {any} */ { temperature, test_before: before }, /**
 
 function showBehaviour(/** @type {Record<string, number>} */ behaviour) {
   byId("behaviour-figure").hidden = !Object.keys(behaviour).length;
-  const shares = Object.entries(behaviour).map(([name, share]) => [name, percent(share)]);
-  byId("behaviour").replaceChildren(...described(Object.fromEntries(shares)));
+  byId("behaviour").replaceChildren(...Object.entries(behaviour).flatMap(([name, share]) => described({ [name]: percent(share) })));
 }
 
 const x = (/** @type {number} */ share) => 34 + 270 * share;

@@ -7,17 +7,10 @@ const [PNG, JPEG] = ["image/png", "image/jpeg"];
 // Within what the service takes by default, and quick to send; what has more is made smaller.
 const [MAX_PIXELS, MAX_BYTES, SMALLER_SIDE] = [2 ** 23, 8 * 2 ** 20, 1600];
 
-/**
- * Decode a picture, turned as its EXIF data say.
- *
- * @param {Blob} file
- * @throws {Error} it is no picture
- */
-export function decoded(file) {
-  return createImageBitmap(file).catch(() => {
-    throw new Error("no picture that this browser can read; PNG and JPEG are sure to work");
-  });
-}
+/** Decode a picture, turned as its EXIF data say. @param {Blob} file */
+export const decoded = (file) => createImageBitmap(file).catch(() => {
+  throw new Error("no picture that this browser can read; PNG and JPEG are sure to work");
+});
 
 /** The bytes to send for a picture: its own where the service takes them, else drawn anew. @param {Blob} file @param {ImageBitmap} bitmap */
 export async function sendable(file, bitmap) {

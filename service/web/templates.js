@@ -3,7 +3,7 @@
 import { evidence, scaleOfEvidence, scaleOfWeights } from "./maths.js";
 import { byId, element, on, paintShares, percent, pixelCanvas, signed } from "./paint.js";
 import { paintFrom } from "./pictures.js";
-import { isLinear, onChange, present } from "./present.js";
+import { isLinear, present, showIn } from "./present.js";
 
 /** @type {Record<string, string>} what training draws, in place of templates, of architectures that have none */
 const DRAWN = {
@@ -19,11 +19,8 @@ export function startTemplates() {
     on(button, "pointerleave blur", () => show(null));
     return element("li", {}, button);
   }));
-  onChange((changed) => {
-    if (present.view !== "templates" || !present.card) return;
-    if (changed.card || changed.view) showWhich(present.card);
-    if (["weights", "answer", "picture", "view"].some((name) => name in changed)) show(null);
-  });
+  showIn("templates", ["card"], () => present.card && showWhich(present.card));
+  showIn("templates", ["weights", "answer", "picture"], () => show(null));
 }
 
 function showWhich(/** @type {any} */ card) {
