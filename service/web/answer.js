@@ -8,16 +8,15 @@ const STALE_AFTER_MILLISECONDS = 200; // of a picture that is drawn on: until th
 
 /** @type {number | null} the digit that was chosen; one that is pointed at goes before it */
 let chosen = null;
-/** @type {Record<"speaking" | "staling", ReturnType<typeof setTimeout> | undefined>} */
-const timers = { speaking: undefined, staling: undefined };
+let [speaking, staling] = [0, 0]; // timers
 
 export function startAnswer() {
   byId("bars").append(...Array.from({ length: 10 }, (_, digit) => bar(digit)));
   onChange((changed) => {
     if (changed.picture === null) present.asked = chosen = null;
-    if ("answer" in changed) timers.staling = void clearTimeout(timers.staling);
+    if ("answer" in changed) clearTimeout(staling), (staling = 0);
     if (present.answer && present.answer.picture !== present.picture)
-      timers.staling ??= setTimeout(() => update({ answer: null }), STALE_AFTER_MILLISECONDS);
+      staling ||= window.setTimeout(() => update({ answer: null }), STALE_AFTER_MILLISECONDS);
   });
   showIn("draw", ["picture", "answer", "notice", "card"], show);
 }
@@ -47,9 +46,9 @@ function show() {
   const hint = answer ? [notice, answer.hint].filter(Boolean).join(" ") : "";
   byId("hint").hidden = !hint;
   byId("hint").textContent = hint;
-  clearTimeout(timers.speaking);
+  clearTimeout(speaking);
   const spoken = `${look === "accepted" ? `${answer?.digit}, ` : ""}${words}${answer && notice && ` ${notice}`}`;
-  timers.speaking = setTimeout(() => (byId("spoken").textContent = spoken), SPEAK_AFTER_MILLISECONDS);
+  speaking = window.setTimeout(() => (byId("spoken").textContent = spoken), SPEAK_AFTER_MILLISECONDS);
   const likely = answer ? ranked(answer.probabilities).slice(0, look === "doubtful" ? 2 : 1) : [];
   for (const [digit, item] of [...byId("bars").children].entries()) {
     item.classList.toggle("best", likely.includes(digit));

@@ -67,8 +67,8 @@ export const get = async (path) => (await request(path)).json();
  */
 export async function predict(images, query = "") {
   const asJson = (/** @type {ArrayLike<number>[]} */ arrays) => JSON.stringify({ images: arrays.map((image) => Array.from(image)) });
-  const body = images instanceof Blob ? images : new Blob([asJson(images)], { type: "application/json" });
-  return (await request(`predict${query}`, { method: "POST", body })).json();
+  const sent = images instanceof Blob ? { body: images } : { body: asJson(images), headers: { "content-type": "application/json" } };
+  return (await request(`predict${query}`, { method: "POST", ...sent })).json();
 }
 
 /** Return a function that runs `work` on its argument, at most one at a time; of those that come meanwhile, the latest.

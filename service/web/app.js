@@ -16,8 +16,6 @@ import { startWhy } from "./why.js";
 const VIEWS = ["draw", "templates", "model", "batch", "perceptron", "live"];
 const LATE_MILLISECONDS = 200; // an answer to less of a drawing than there is by now is shown up to here, so that drawing is not blind
 
-/** @type {string | null} the version whose card, weights and samples are here */
-let loaded = null;
 /** @type {Error | null} why the service is not to be had */
 let trouble = null;
 
@@ -68,7 +66,6 @@ async function refused(/** @type {import("./present.js").Picture} */ picture, /*
 async function loadWhatIsServed() {
   const card = await get("model");
   const [weights, samples] = await Promise.all([isLinear(card) ? get("model/weights") : null, get("samples")]);
-  loaded = card.version;
   update({ card, weights, samples });
 }
 
@@ -89,7 +86,7 @@ function wordsOf(/** @type {Error} */ error) {
 async function look() {
   try {
     const version = (await request("model", { method: "HEAD" })).headers.get("x-model-version");
-    const isNew = version !== loaded;
+    const isNew = version !== present.card?.version;
     if (isNew) await loadWhatIsServed();
     if (!isNew && !trouble) return;
     showTrouble(null);

@@ -129,9 +129,9 @@ function card(/** @type {Row} */ row) {
   const canvas = pixelCanvas(`Picture ${index} of ${name}${isWrong(row) ? `, labelled ${label}` : ""}`, "dark");
   paintPixels(canvas, seen);
   const unusual = novelty === undefined ? "" : `, novelty ${percent(novelty)}`;
-  const look = { class: [isDoubtful(row) && "doubtful", isWrong(row) && "wrong"].filter(Boolean).join(" "), title: `${name}, picture ${index}${unusual}` };
+  const look = `${isDoubtful(row) ? "doubtful" : ""} ${isWrong(row) ? "wrong" : ""}`;
   const written = isWrong(row) ? [element("s", {}, `${label}`), " "] : [];
-  return element("li", look, canvas, ...written, element("b", {}, `${digit}`), element("span", {}, percent(confidence, 0)));
+  return element("li", { class: look, title: `${name}, picture ${index}${unusual}` }, canvas, ...written, element("b", {}, `${digit}`), element("span", {}, percent(confidence, 0)));
 }
 
 function showScore() {

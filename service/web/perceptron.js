@@ -12,11 +12,11 @@ const MAX_EPOCHS = 200; // of each unit of a network, and before a unit alone co
 const LAST_ADDRESSED = 9999;
 const CHART = { left: 18, right: 400, base: 80, height: 68, fewest: 24, most: 200 };
 
-const state = { target: GATES.AND, points: CORNERS, rate: "0.1", speed: "220", seed: 0, hidden: false, epoch: 0 };
+const START = { target: GATES.AND, points: CORNERS, rate: "0.1", speed: "220", seed: 0, hidden: false, epoch: 0 };
+const state = { ...START };
 /** @type {import("./maths.js").Frame[]} */
 let frames = [];
-/** @type {ReturnType<typeof setInterval> | undefined} */
-let playing;
+let playing = 0; // the timer, while it plays
 
 export function startPerceptron() {
   byId("gates").prepend(...Object.entries(GATES).map(([name, target]) =>
@@ -46,15 +46,15 @@ export function openPerceptron(query) {
   if (frames.length && !`${query}`) return tell();
   const given = (/** @type {string} */ name) => query.get(name) ?? "";
   const whole = (/** @type {string} */ name) => (/^\d{1,9}$/.test(given(name)) ? Number(given(name)) : 0);
-  const option = (/** @type {string} */ name, /** @type {string} */ other) =>
-    [...byId(name).options].some(({ value }) => value === given(name)) ? given(name) : other;
-  const points = pointsIn(given("points"));
-  const isTarget = /^[01]+$/.test(given("target")) && given("target").length === points.length;
+  const option = (/** @type {"rate" | "speed"} */ name) =>
+    [...byId(name).options].some(({ value }) => value === given(name)) ? given(name) : START[name];
+  const [points, target] = [pointsIn(given("points")), given("target")];
+  const isTarget = /^[01]+$/.test(target) && target.length === points.length;
   restart({
-    points: isTarget ? points : CORNERS,
-    target: isTarget ? given("target") : GATES.AND,
-    rate: option("rate", "0.1"),
-    speed: option("speed", "220"),
+    ...START,
+    ...(isTarget && { points, target }),
+    rate: option("rate"),
+    speed: option("speed"),
     seed: whole("seed"),
     hidden: given("hidden") === "1",
     epoch: Math.min(whole("epoch"), LAST_ADDRESSED),
@@ -64,9 +64,8 @@ export function openPerceptron(query) {
 /** The points of an address, "0_0_0.25_1" for two, or else the corners. */
 function pointsIn(/** @type {string} */ text) {
   const numbers = text.split("_").map(Number);
-  const count = numbers.length / 2;
-  if (!text || !Number.isInteger(count) || count > MAX_POINTS || !numbers.every(Number.isFinite)) return CORNERS;
-  return Array.from({ length: count }, (_, place) => placed(numbers.slice(2 * place, 2 * place + 2)));
+  const points = numbers.flatMap((x, place) => (place % 2 ? [] : [placed([x, numbers[place + 1]])]));
+  return text && points.length <= MAX_POINTS && points.flat().every(Number.isFinite) ? points : CORNERS;
 }
 
 /** Train anew, from the start unless an epoch is given, and show it. @param {Partial<typeof state>} changes */
@@ -82,7 +81,7 @@ function play() {
   clearInterval(playing);
   if (frames[state.epoch].last) goTo(0);
   byId("play").textContent = "Pause";
-  playing = setInterval(() => {
+  playing = window.setInterval(() => {
     goTo(state.epoch + 1);
     if (frames[state.epoch].last) pause();
   }, Number(state.speed));
@@ -91,7 +90,7 @@ function play() {
 export function pause() {
   if (!playing) return;
   clearInterval(playing);
-  playing = undefined;
+  playing = 0;
   byId("play").textContent = "Play";
   tell();
 }

@@ -16,8 +16,7 @@ const METHODS = {
     "the log-odds of the digit fall.",
 };
 
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let waiting;
+let waiting = 0;
 
 export function startWhy() {
   onChange((changed) => ("answer" in changed || "card" in changed) && explainSoon());
@@ -29,7 +28,7 @@ function explainSoon() {
   clearTimeout(waiting);
   const { card, answer, picture } = present;
   if (!card || isLinear(card) || !answer || !picture || picture.file) return; // the answer to a file comes with its evidence
-  waiting = setTimeout(() => explain(picture), EXPLAIN_AFTER_MILLISECONDS);
+  waiting = window.setTimeout(() => explain(picture), EXPLAIN_AFTER_MILLISECONDS);
 }
 
 const explain = latestOnly(async (/** @type {import("./present.js").Picture} */ picture) => {
