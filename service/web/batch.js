@@ -46,7 +46,8 @@ async function answerFiles(files) {
   [rows, shown] = [[], SHOWN_AT_ONCE];
   begin(files.length);
   const isWanted = () => mine === running;
-  const listener = { signal: mine.signal, wait, report: (/** @type {string} */ name, /** @type {string} */ words) => isWanted() && report(name, words) };
+  /** @type {import("./sending.js").Listener} */
+  const listener = { signal: mine.signal, wait, report: (...words) => isWanted() && report(...words) };
   try {
     for await (const part of answers(files, listener)) if (isWanted()) labels.push(...take(part));
     if (!rows.length && labels.length) rows = before; // labels that are chosen after their images

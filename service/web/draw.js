@@ -147,7 +147,7 @@ function turnTo(/** @type {Sheet} */ next, isDrawnOn = false) {
   showAddress();
 }
 
-/** @param {"past" | "future"} from @param {"past" | "future"} to */
+/** @type {(from: "past" | "future", to: "past" | "future") => void} */
 function step(from, to) {
   const next = history[from].pop();
   if (!next) return;

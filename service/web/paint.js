@@ -1,4 +1,7 @@
-/** Drawing: images and maps of 28×28 onto canvases, shapes into SVG, words for numbers. */
+/** Parts of the document: images and maps of 28×28 on canvases, elements, shapes of charts, words for numbers.
+ *
+ * @typedef {Record<string, string | number>} Attributes @typedef {(Node | string)[]} Children
+ */
 
 import { clamp } from "./maths.js";
 
@@ -30,22 +33,21 @@ function paint(/** @type {HTMLCanvasElement} */ canvas, /** @type {(place: numbe
 
 /** A canvas of 28×28 with its words; without, it is left to the words beside it. @param {string} words @param {string} [look] */
 export function pixelCanvas(words, look = "") {
-  /** @type {Record<string, string>} */
-  const described = words ? { role: "img", "aria-label": words } : { "aria-hidden": "true" };
+  const described = /** @type {Attributes} */ (words ? { role: "img", "aria-label": words } : { "aria-hidden": "true" });
   return element("canvas", { width: SIDE, height: SIDE, class: `pixels ${look}`, ...described });
 }
 
-/** @template {Element} Made @param {Made} made @param {Record<string, string | number>} attributes @param {(Node | string)[]} children */
+/** @template {Element} Made @param {Made} made @param {Attributes} attributes @param {Children} children */
 function filled(made, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
   made.append(...children);
   return made;
 }
 
-/** @template {keyof HTMLElementTagNameMap} Name @param {Name} name @param {Record<string, string | number>} [attributes] @param {(Node | string)[]} children */
+/** @template {keyof HTMLElementTagNameMap} Name @param {Name} name @param {Attributes} [attributes] @param {Children} children */
 export const element = (name, attributes = {}, ...children) => filled(document.createElement(name), attributes, children);
 
-/** @param {string} name @param {Record<string, string | number>} attributes @param {(Node | string)[]} children */
+/** @param {string} name @param {Attributes} attributes @param {Children} children */
 export const shape = (name, attributes, ...children) =>
   filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
@@ -67,7 +69,7 @@ export function on(target, events, listener) {
   for (const event of events.split(" ")) (typeof target === "string" ? byId(target) : target).addEventListener(event, listener);
 }
 
-/** A button and what a click on it does. @param {Record<string, string | number>} attributes @param {(event: any) => void} click @param {(Node | string)[]} children */
+/** A button and what a click on it does. @param {Attributes} attributes @param {(event: any) => void} click @param {Children} children */
 export function button(attributes, click, ...children) {
   const made = element("button", attributes, ...children);
   on(made, "click", click);

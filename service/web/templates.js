@@ -27,8 +27,8 @@ function showWhich(/** @type {any} */ card) {
   byId("linear").hidden = !isLinear(card);
   byId("not-linear").hidden = isLinear(card);
   if (isLinear(card)) return;
-  byId("no-templates").textContent = `This version (${card.recipe.name}) has no templates: it is not linear in the pixels that it is sent, ` +
-    `so that no pixel has a weight of its own for each digit. ${DRAWN[card.architecture] ?? ""}`;
+  byId("no-templates").textContent = `This version (${card.recipe.name}) has no templates: it is not linear in the pixels that it is sent. ` +
+    `${DRAWN[card.architecture] ?? ""}`;
   paintFrom(byId("learned"), `model/pictures/weights.png?${card.version}`);
 }
 

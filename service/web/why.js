@@ -8,12 +8,9 @@ import { isLinear, onChange, present, showIn, update } from "./present.js";
 const EXPLAIN_AFTER_MILLISECONDS = 250; // without a change: it costs the service as much as a hundred answers
 /** @type {Record<string, string>} what is said of the evidence, by what the card says that the model can do */
 const METHODS = {
-  linear_evidence: "This is exact, no estimate: the model is linear, so a digit’s score is a constant plus what each pixel adds or " +
-    "takes away, and the picture shows every term.",
-  deskewed_evidence: "This is exact, for the picture made upright: the model brings position, slant and size to one form first. The " +
-    "score is a constant plus what each pixel of that form adds or takes away.",
-  neither: "This is an estimate, by occlusion: the service takes ink away, patch by patch, and shares out among the pixels by how much " +
-    "the log-odds of the digit fall.",
+  linear_evidence: "This is exact, no estimate: the model is linear, so a digit’s score is a constant plus what each pixel adds or takes away.",
+  deskewed_evidence: "This is exact, for the picture made upright: a digit’s score is a constant plus what each of its pixels adds or takes away.",
+  neither: "This is an estimate, by occlusion: how much the log-odds of the digit fall where the service takes ink away, patch by patch.",
 };
 
 let waiting = 0;
