@@ -2,7 +2,7 @@
 
 import { byId, element, line, number, percent, polyline, shape, text } from "./paint.js";
 import { paintFrom } from "./pictures.js";
-import { present, showIn } from "./present.js";
+import { onChange, present, showIn } from "./present.js";
 
 const OPTIMIZERS = { adam: "Adam", sgd: "plain gradient descent" };
 const ARCHITECTURES = {
@@ -13,7 +13,9 @@ const ARCHITECTURES = {
 const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short" });
 
 export function startModel() {
-  showIn("model", ["card"], () => present.card && show(present.card));
+  onChange(({ card }) => card && show(card));
+  // The version is in the address, so that a picture of another one is not taken from memory.
+  showIn("model", ["card"], () => present.card && paintFrom(byId("curve"), `model/pictures/learning_curve.png?${present.card.version}`));
 }
 
 function show(/** @type {any} */ card) {
@@ -23,8 +25,6 @@ function show(/** @type {any} */ card) {
   showCoverage(card);
   showMistakes(card.test.confusion);
   showBehaviour(card.behaviour);
-  // The version is in the address, so that a picture of another one is not taken from memory.
-  paintFrom(byId("curve"), `model/pictures/learning_curve.png?${card.version}`);
 }
 
 function showWords(/** @type {any} */ { test, version, forced, bundled_data: bundled }) {
