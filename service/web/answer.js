@@ -1,43 +1,38 @@
 /** The answer to what is drawn: how sure the model is, whether it stands by that, and a bar for each digit. */
 
-import { byId, element, percent } from "./paint.js";
-import { isLinear, onChange, present, update } from "./present.js";
+import { button, byId, element, on, percent } from "./paint.js";
+import { isLinear, onChange, present, showIn, update } from "./present.js";
 
 const SPEAK_AFTER_MILLISECONDS = 700; // without a change, so that a screen reader is not flooded
 const STALE_AFTER_MILLISECONDS = 200; // of a picture that is drawn on: until then the next answer is likely to be here
 
 /** @type {number | null} the digit that was chosen; one that is pointed at goes before it */
 let chosen = null;
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let speaking;
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let staling;
+let [speaking, staling] = [0, 0]; // timers
 
 export function startAnswer() {
   byId("bars").append(...Array.from({ length: 10 }, (_, digit) => bar(digit)));
   onChange((changed) => {
     if (changed.picture === null) present.asked = chosen = null;
-    if ("answer" in changed) staling = void clearTimeout(staling);
+    if ("answer" in changed) clearTimeout(staling), (staling = 0);
     if (present.answer && present.answer.picture !== present.picture)
-      staling ??= setTimeout(() => update({ answer: null }), STALE_AFTER_MILLISECONDS);
-    const concerned = ["picture", "answer", "notice", "card", "view"].some((name) => name in changed);
-    if (concerned && present.view === "draw") show();
+      staling ||= window.setTimeout(() => update({ answer: null }), STALE_AFTER_MILLISECONDS);
   });
+  showIn("draw", ["picture", "answer", "notice", "card"], show);
 }
 
 /** @param {number} digit */
 function bar(digit) {
   const track = element("span", { class: "track" }, element("i"));
-  const button = element("button", { type: "button" }, element("b", {}, `${digit}`), track, element("span", { class: "value" }));
   const point = (/** @type {number | null} */ pointed) => update({ asked: pointed ?? chosen });
-  for (const event of ["pointerenter", "focus"]) button.addEventListener(event, () => point(digit));
-  for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => point(null));
-  button.addEventListener("click", () => {
+  const made = button({}, () => {
     chosen = chosen === digit ? null : digit;
     showChosen();
     point(digit);
-  });
-  return element("li", {}, button);
+  }, element("b", {}, `${digit}`), track, element("span", { class: "value" }));
+  on(made, "pointerenter focus", () => point(digit));
+  on(made, "pointerleave blur", () => point(null));
+  return element("li", {}, made);
 }
 
 function show() {
@@ -53,7 +48,7 @@ function show() {
   byId("hint").textContent = hint;
   clearTimeout(speaking);
   const spoken = `${look === "accepted" ? `${answer?.digit}, ` : ""}${words}${answer && notice && ` ${notice}`}`;
-  speaking = setTimeout(() => (byId("spoken").textContent = spoken), SPEAK_AFTER_MILLISECONDS);
+  speaking = window.setTimeout(() => (byId("spoken").textContent = spoken), SPEAK_AFTER_MILLISECONDS);
   const likely = answer ? ranked(answer.probabilities).slice(0, look === "doubtful" ? 2 : 1) : [];
   for (const [digit, item] of [...byId("bars").children].entries()) {
     item.classList.toggle("best", likely.includes(digit));
@@ -65,7 +60,7 @@ function show() {
 }
 
 function showChosen() {
-  for (const [digit, item] of [...byId("bars").children].entries()) item.firstChild.setAttribute("aria-pressed", String(chosen === digit));
+  for (const [digit, item] of [...byId("bars").children].entries()) item.firstChild.ariaPressed = `${chosen === digit}`;
 }
 
 /** How an answer looks, and what is said of it. @param {import("./present.js").Answer} answer */

@@ -31,12 +31,8 @@ export function key() {
 /** @param {string} value */
 export const keepKey = (value) => sessionStorage.setItem(KEY, value);
 
-/**
- * @param {string} path
- * @param {RequestInit & {patient?: boolean}} [options]  `patient` waits as told where the service is overloaded, and tries again
- * @returns {Promise<Response>}
- * @throws {Unreachable | Unauthorized | Overloaded | Error} with the service's own sentence
- */
+/** Ask the service; `patient` waits as told where it is overloaded, and tries again. What is thrown has its own sentence.
+ * @param {string} path @param {RequestInit & {patient?: boolean}} [options] @returns {Promise<Response>} */
 export async function request(path, { patient = false, ...options } = {}) {
   for (let tries = 1; ; tries++) {
     const headers = { ...(key() && { authorization: `Bearer ${key()}` }), ...options.headers };
@@ -70,24 +66,15 @@ export const get = async (path) => (await request(path)).json();
  *   accepted?: boolean[], method: "linear" | "occlusion", evidence?: Evidence[], seen?: number[][]}>}
  */
 export async function predict(images, query = "") {
-  const asJson = () => ({
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify({ images: /** @type {ArrayLike<number>[]} */ (images).map((image) => Array.from(image)) }),
-  });
-  const sent = images instanceof Blob ? { body: images } : asJson();
+  const asJson = (/** @type {ArrayLike<number>[]} */ arrays) => JSON.stringify({ images: arrays.map((image) => Array.from(image)) });
+  const sent = images instanceof Blob ? { body: images } : { body: asJson(images), headers: { "content-type": "application/json" } };
   return (await request(`predict${query}`, { method: "POST", ...sent })).json();
 }
 
-/**
- * Return a function that runs `work` on its argument, at most one at a time; of those that come meanwhile, the latest.
- *
- * @template T
- * @param {(argument: T) => Promise<void>} work
- */
+/** Return a function that runs `work` on its argument, at most one at a time; of those that come meanwhile, the latest.
+ * @template T @param {(argument: T) => Promise<void>} work */
 export function latestOnly(work) {
-  let busy = false;
-  /** @type {T[]} */
-  let waiting = [];
+  let [busy, waiting] = [false, /** @type {T[]} */ ([])];
   return async (/** @type {T} */ argument) => {
     waiting = [argument];
     if (busy) return;

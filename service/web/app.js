@@ -6,7 +6,7 @@ import { startBatch } from "./batch.js";
 import { openDrawing, startDraw } from "./draw.js";
 import { startLive } from "./live.js";
 import { startModel } from "./model.js";
-import { byId } from "./paint.js";
+import { byId, on } from "./paint.js";
 import { openPerceptron, pause, startPerceptron } from "./perceptron.js";
 import { isLinear, onChange, present, update } from "./present.js";
 import { startShare } from "./share.js";
@@ -16,8 +16,6 @@ import { startWhy } from "./why.js";
 const VIEWS = ["draw", "templates", "model", "batch", "perceptron", "live"];
 const LATE_MILLISECONDS = 200; // an answer to less of a drawing than there is by now is shown up to here, so that drawing is not blind
 
-/** @type {string | null} the version whose card, weights and samples are here */
-let loaded = null;
 /** @type {Error | null} why the service is not to be had */
 let trouble = null;
 
@@ -68,7 +66,6 @@ async function refused(/** @type {import("./present.js").Picture} */ picture, /*
 async function loadWhatIsServed() {
   const card = await get("model");
   const [weights, samples] = await Promise.all([isLinear(card) ? get("model/weights") : null, get("samples")]);
-  loaded = card.version;
   update({ card, weights, samples });
 }
 
@@ -89,7 +86,7 @@ function wordsOf(/** @type {Error} */ error) {
 async function look() {
   try {
     const version = (await request("model", { method: "HEAD" })).headers.get("x-model-version");
-    const isNew = version !== loaded || trouble instanceof Unauthorized; // whose views were refused too
+    const isNew = version !== present.card?.version || trouble instanceof Unauthorized; // whose views were refused too
     if (isNew) await loadWhatIsServed();
     if (!isNew && !trouble) return;
     showTrouble(null);
@@ -101,14 +98,14 @@ async function look() {
 
 for (const start of [startDraw, startAnswer, startWhy, startShare, startTemplates, startModel, startBatch, startPerceptron, startLive]) start();
 onChange(({ picture }) => picture && ask(picture));
-byId("key-form").addEventListener("submit", (/** @type {SubmitEvent} */ event) => {
+on("key-form", "submit", (event) => {
   event.preventDefault();
   keepKey(byId("key").value.trim());
   look();
 });
 addEventListener("hashchange", route);
 // A file dropped beside its place would replace the page.
-for (const event of ["dragover", "drop"]) addEventListener(event, (dropped) => dropped.preventDefault());
+on(window, "dragover drop", (dropped) => dropped.preventDefault());
 route();
 byId("loading").remove();
 watch(look);

@@ -1,11 +1,11 @@
 /** The view for many pictures at once: files in, a grid of answers, a score against labels, and all of it to take away. */
 
-import { key, pause } from "./api.js";
+import { pause } from "./api.js";
 import { commands, toCsv, toNpy } from "./downloads.js";
-import { listenForFolders } from "./folders.js";
+import { listenForFiles } from "./folders.js";
 import { giveLabels, labelOf, score } from "./labels.js";
 import { showConfusion } from "./model.js";
-import { byId, element, number, paintPixels, percent, pixelCanvas } from "./paint.js";
+import { byId, element, number, on, paintPixels, percent, pixelCanvas } from "./paint.js";
 import { save } from "./pictures.js";
 import { answers, imagesPerRequest } from "./sending.js";
 
@@ -26,16 +26,16 @@ const ORDERS = {
 let running = new AbortController(); // of the files whose answers are wanted; those before them are let go
 
 export function startBatch() {
-  listenForFolders(byId("drop"), [byId("files"), byId("folder")], answerFiles);
-  byId("order").addEventListener("change", show);
-  byId("more").addEventListener("click", () => {
+  listenForFiles(byId("drop"), [byId("files"), byId("folder")], answerFiles);
+  on("order", "change", show);
+  on("more", "click", () => {
     shown += SHOWN_AT_ONCE;
     show();
   });
-  byId("cancel").addEventListener("click", () => running.abort());
-  byId("csv").addEventListener("click", downloadCsv);
-  byId("npy").addEventListener("click", () => save("digits.npy", toNpy(rows)));
-  byId("commands").addEventListener("toggle", showCommands);
+  on("cancel", "click", () => running.abort());
+  on("csv", "click", downloadCsv);
+  on("npy", "click", () => save("digits.npy", toNpy(rows)));
+  on("commands", "toggle", showCommands);
 }
 
 /** @param {import("./sending.js").Found[]} files */
@@ -46,7 +46,8 @@ async function answerFiles(files) {
   [rows, shown] = [[], SHOWN_AT_ONCE];
   begin(files.length);
   const isWanted = () => mine === running;
-  const listener = { signal: mine.signal, wait, report: (/** @type {string} */ name, /** @type {string} */ words) => isWanted() && report(name, words) };
+  /** @type {import("./sending.js").Listener} */
+  const listener = { signal: mine.signal, wait, report: (...words) => isWanted() && report(...words) };
   try {
     for await (const part of answers(files, listener)) if (isWanted()) labels.push(...take(part));
     if (labels.length && isWanted()) giveLabels(rows.length ? rows : before, labels);
@@ -130,9 +131,9 @@ function card(/** @type {Row} */ row) {
   const canvas = pixelCanvas(`Picture ${index} of ${name}${isWrong(row) ? `, labelled ${label}` : ""}`, "dark");
   paintPixels(canvas, seen);
   const unusual = novelty === undefined ? "" : `, novelty ${percent(novelty)}`;
-  const look = { class: [isDoubtful(row) && "doubtful", isWrong(row) && "wrong"].filter(Boolean).join(" "), title: `${name}, picture ${index}${unusual}` };
+  const look = `${isDoubtful(row) ? "doubtful" : ""} ${isWrong(row) ? "wrong" : ""}`;
   const written = isWrong(row) ? [element("s", {}, `${label}`), " "] : [];
-  return element("li", look, canvas, ...written, element("b", {}, `${digit}`), element("span", {}, percent(confidence, 0)));
+  return element("li", { class: look, title: `${name}, picture ${index}${unusual}` }, canvas, ...written, element("b", {}, `${digit}`), element("span", {}, percent(confidence, 0)));
 }
 
 function showScore() {
@@ -157,7 +158,7 @@ async function downloadCsv() {
 async function showCommands() {
   if (!byId("commands").open || !rows.length) return;
   const limit = await imagesPerRequest(784);
-  const { curl, python } = commands(new URL("predict", document.baseURI).href, rows.length, limit, key() !== "");
+  const { curl, python } = commands(rows.length, limit);
   byId("batch-curl").textContent = curl;
   byId("batch-python").textContent = python;
 }

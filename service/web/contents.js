@@ -7,12 +7,8 @@ const MANY_PIXELS = 2 ** 21; // more than twice what the service itself keeps of
 /** @type {[RegExp, string][]} */
 const KINDS = [[/^.{4}ftyp(he|mif|msf)/s, "a HEIC photo"], [/^.{4}ftypavi/s, "an AVIF picture"], [/^\0\0\x01\0/, "an icon"]];
 
-/**
- * @param {File} file
- * @param {number} maxBytes  of a picture that is sent as it is
- * @returns {Promise<Blob | ReturnType<typeof readArray>>}  a PNG or JPEG, many images, or their labels
- * @throws {Error} it is nothing that can be answered; the message says why
- */
+/** A PNG or JPEG, sent as it is up to so many bytes; many images; or their labels. An error says why it is none of these.
+ * @type {(file: File, maxBytes: number) => Promise<Blob | ReturnType<typeof readArray>>} */
 export async function contentOf(file, maxBytes) {
   const start = await startOf(file);
   if (start.startsWith("\x1f\x8b")) return unzipped(file);

@@ -1,9 +1,10 @@
-/** What is taken away from a batch: a table, an array of what the model saw, and commands that send it.
+/** What is taken away: a table of a batch, an array of what the model saw, and commands that send it.
  *
  * @typedef {{name: string, index: number, isOfMany: boolean, seen: Uint8Array, digit: number, confidence: number, probabilities: number[],
  *   novelty?: number, accepted?: boolean, label?: number, model: string}} Row  an image, the 784 pixels that the model saw, and the answer
  */
 
+import { key } from "./api.js";
 import { npyHeader } from "./files.js";
 
 const ROWS_AT_ONCE = 2000;
@@ -29,18 +30,29 @@ function field(value) {
 /** What the model saw, as numpy.load reads it: (N, 28, 28) of unsigned bytes. @param {Row[]} rows */
 export const toNpy = (rows) => new Blob(/** @type {BlobPart[]} */ ([npyHeader("|u1", [rows.length, 28, 28]), ...rows.map((row) => row.seen)]));
 
-/** Commands that send the digits.npy of toNpy from its folder; a key is taken from API_KEY.
- * @type {(address: string, count: number, limit: number, hasKey: boolean) => {curl: string, python: string}} */
-export function commands(address, count, limit, hasKey) {
-  const curl = `curl -s ${address}${hasKey ? ' -H "authorization: Bearer $API_KEY"' : ""} -H content-type:application/`;
-  const inParts = `tail -c +129 digits.npy | split -b ${784 * limit} --filter='${curl}octet-stream --data-binary @-'`;
-  const python = `import json, os, urllib.request
+const address = () => new URL("predict", document.baseURI).href.replaceAll("'", "%27").replaceAll("$", "%24"); // within either of the shell's quotes
+
+// The key itself is not said: what is pasted into a shell stays in its history.
+
+/** The start of a command that asks what a body of this type shows. @param {string} type */
+export const curlWith = (type) => `curl -s "${address()}" -H content-type:application/${type}${key() && ' -H "authorization: Bearer $API_KEY"'}`;
+
+/** The start of such a program. @param {string} type */
+export const pythonWith = (type) => `import json, os, urllib.request
+
+address = "${address()}"
+headers = {"Content-Type": "application/${type}"${key() && ', "Authorization": "Bearer " + os.environ["API_KEY"]'}}`;
+
+/** Commands that send the digits.npy of toNpy from its folder. @type {(count: number, limit: number) => {curl: string, python: string}} */
+export function commands(count, limit) {
+  const curl = (/** @type {string} */ type) => `${curlWith(type)} --data-binary @`;
+  const inParts = `tail -c +129 digits.npy | split -b ${784 * limit} --filter='${curl("octet-stream")}-'`;
+  const python = `${pythonWith("octet-stream")}
 import numpy
 
 images = numpy.load("digits.npy")
-headers = {"Content-Type": "application/octet-stream"${hasKey ? ', "Authorization": f"Bearer {os.environ[\'API_KEY\']}"' : ""}}
 for start in range(0, len(images), ${limit}):
-    request = urllib.request.Request("${address}", images[start : start + ${limit}].tobytes(), headers)
+    request = urllib.request.Request(address, images[start : start + ${limit}].tobytes(), headers)
     print(json.load(urllib.request.urlopen(request))["digits"])`;
-  return { curl: count > limit ? inParts : `${curl}x-npy --data-binary @digits.npy`, python };
+  return { curl: count > limit ? inParts : `${curl("x-npy")}digits.npy`, python };
 }

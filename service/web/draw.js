@@ -1,8 +1,9 @@
 /** The paper with its pen and eraser: strokes by mouse, finger, pen or keys, or a picture in their place; each step can be undone. */
 
+import { listenForFiles } from "./folders.js";
 import { clamp, toMnistForm } from "./maths.js";
-import { byId, element, paintPixels, pixelCanvas } from "./paint.js";
-import { contextOf, decoded, drawFitted, listenForFiles, sendable } from "./pictures.js";
+import { button, byId, element, on, paintPixels, pixelCanvas } from "./paint.js";
+import { contextOf, decoded, drawFitted, sendable } from "./pictures.js";
 import { onChange, present, update } from "./present.js";
 import { drawStrokes, fromAddress, snapped, toAddress } from "./strokes.js";
 
@@ -13,16 +14,13 @@ const ERASER_BUTTON = 5; // of a pen that is turned over
 /** @type {Record<string, number[]>} */
 const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/**
- * @typedef {import("./present.js").Picture} Picture
- * @typedef {{strokes: import("./strokes.js").Stroke[], opened: {shown: ImageBitmap | HTMLCanvasElement, picture: Picture} | null}} Sheet
- */
+/** @typedef {import("./present.js").Picture} Picture @typedef {import("./strokes.js").Stroke} Stroke
+ * @typedef {{strokes: Stroke[], opened: {shown: ImageBitmap | HTMLCanvasElement, picture: Picture} | null}} Sheet */
 
 const pad = /** @type {HTMLCanvasElement} */ (byId("pad"));
 const read = contextOf(READ_SIDE, READ_SIDE);
 
-/** @type {Sheet} */
-const BLANK = { strokes: [], opened: null };
+const BLANK = /** @type {Sheet} */ ({ strokes: [], opened: null });
 let sheet = BLANK;
 /** @type {{past: Sheet[], future: Sheet[]}} */
 const history = { past: [], future: [] };
@@ -35,13 +33,13 @@ const keyPen = { x: 0.5, y: 0.5, down: false };
 export function startDraw() {
   listenToPen();
   listenToKeys();
-  byId("undo").addEventListener("click", () => step("past", "future"));
-  byId("redo").addEventListener("click", () => step("future", "past"));
-  byId("clear").addEventListener("click", clear);
-  byId("eraser").addEventListener("click", () => byId("eraser").ariaPressed = String(!isErasing()));
-  byId("pen-width").addEventListener("input", showKeyPen);
-  listenForFiles(byId("paper"), byId("open"), open);
-  document.addEventListener("paste", (event) => {
+  on("undo", "click", () => step("past", "future"));
+  on("redo", "click", () => step("future", "past"));
+  on("clear", "click", clear);
+  on("eraser", "click", () => byId("eraser").ariaPressed = String(!isErasing()));
+  on("pen-width", "input", showKeyPen);
+  listenForFiles(byId("paper"), [byId("open")], (found) => open(found.map(({ file }) => file)));
+  on(document, "paste", (event) => {
     if (present.view === "draw") open([...(event.clipboardData?.files ?? [])].filter((file) => file.type.startsWith("image/")));
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
@@ -75,18 +73,18 @@ export function sheetAsPng() {
 const isErasing = () => byId("eraser").ariaPressed === "true";
 
 function listenToPen() {
-  pad.addEventListener("pointerdown", (event) => {
+  on(pad, "pointerdown", (event) => {
     if (pointer !== null || ![0, ERASER_BUTTON].includes(event.button)) return;
     pad.setPointerCapture(event.pointerId);
     pointer = event.pointerId;
     begin(place(event), event.button === ERASER_BUTTON || isErasing());
   });
-  pad.addEventListener("pointermove", (event) => {
+  on(pad, "pointermove", (event) => {
     if (event.pointerId !== pointer) return;
     const between = event.getCoalescedEvents();
     extend((between.length ? between : [event]).map(place));
   });
-  pad.addEventListener("lostpointercapture", (event) => {
+  on(pad, "lostpointercapture", (event) => {
     if (event.pointerId !== pointer) return;
     pointer = null;
     showAddress();
@@ -99,7 +97,7 @@ function place(/** @type {PointerEvent} */ { clientX, clientY }) {
 }
 
 function listenToKeys() {
-  pad.addEventListener("keydown", (event) => {
+  on(pad, "keydown", (event) => {
     const isCommand = event.ctrlKey || event.metaKey;
     if (event.key in WAYS) moveKeyPen(WAYS[event.key], event.shiftKey ? KEY_STEP / 4 : KEY_STEP);
     else if (event.key === " ") putKeyPen(!keyPen.down);
@@ -109,8 +107,8 @@ function listenToKeys() {
     else return;
     event.preventDefault();
   });
-  pad.addEventListener("focus", showKeyPen);
-  pad.addEventListener("blur", () => putKeyPen(false));
+  on(pad, "focus", showKeyPen);
+  on(pad, "blur", () => putKeyPen(false));
 }
 
 function moveKeyPen(/** @type {number[]} */ [x, y], /** @type {number} */ length) {
@@ -140,20 +138,22 @@ function showKeyPen() {
 function put(/** @type {Sheet} */ next, isDrawnOn = false) {
   history.past.push(sheet);
   history.future = [];
+  turnTo(next, isDrawnOn);
+}
+
+function turnTo(/** @type {Sheet} */ next, isDrawnOn = false) {
   sheet = next;
   changed(isDrawnOn);
   showAddress();
 }
 
-/** @param {"past" | "future"} from @param {"past" | "future"} to */
+/** @type {(from: "past" | "future", to: "past" | "future") => void} */
 function step(from, to) {
   const next = history[from].pop();
   if (!next) return;
   history[to].push(sheet);
-  sheet = next;
   [keyPen.down, pointer] = [false, null]; // or the pen would go on with a stroke of that sheet
-  changed();
-  showAddress();
+  turnTo(next);
 }
 
 function clear() {
@@ -233,12 +233,10 @@ function showSamples({ images, labels, digits }) {
     paintPixels(canvas, pixels);
     const caption = element("span", {}, wrong ? `${labels[index]} → ${digits[index]}` : `${labels[index]}`);
     const words = `Label ${labels[index]}${wrong ? `, read as ${digits[index]}` : ""}`;
-    const button = element("button", { type: "button", "aria-label": words, class: wrong ? "wrong" : "" }, canvas, caption);
-    button.addEventListener("click", () => {
+    return element("li", {}, button({ "aria-label": words, class: wrong ? "wrong" : "" }, () => {
       put({ ...BLANK, opened: { shown: canvas, picture: { pixels, drawing } } });
       byId("verdict").scrollIntoView({ block: "nearest" });
-    });
-    return element("li", {}, button);
+    }, canvas, caption));
   });
   byId("samples").replaceChildren(...items);
 }

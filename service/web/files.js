@@ -11,13 +11,8 @@ const NUM_PIXELS = 784;
  * @param {string} start  its first characters */
 export const isArray = (start) => /^(\x93NUMPY|\0\0[\x08-\x0e])/.test(start);
 
-/**
- * Read a file of many images or labels.
- *
- * @param {Uint8Array} bytes  of which isArray is true
- * @returns {Images | {labels: number[]}}
- * @throws {Error} it is not of images or labels; the message says why
- */
+/** Read a file of which isArray is true; an error says why it is not of images or labels.
+ * @param {Uint8Array} bytes @returns {Images | {labels: number[]}} */
 export function readArray(bytes) {
   const array = bytes[0] ? readNpy(bytes) : readIdx(bytes);
   if (array.shape.join() === "28,28") array.shape.unshift(1);

@@ -1,19 +1,21 @@
 /** Files that are dropped or chosen, with those in folders, in the order of their paths. @typedef {import("./sending.js").Found} Found */
 
+import { on } from "./paint.js";
+
 /** @type {(place: HTMLElement, inputs: HTMLInputElement[], take: (files: Found[]) => void) => void} */
-export function listenForFolders(place, inputs, take) {
+export function listenForFiles(place, inputs, take) {
   const give = (/** @type {Found[]} */ found) => {
     const files = found.filter(({ name }) => !/(^|\/)\./.test(name)); // without what systems hide in folders
     if (files.length) take(files.sort((one, other) => one.name.localeCompare(other.name, "en", { numeric: true })));
   };
   for (const input of inputs)
-    input.addEventListener("change", () => {
+    on(input, "change", () => {
       give([...(input.files ?? [])].map((file) => ({ file, name: file.webkitRelativePath || file.name })));
       input.value = ""; // so that the same file can be chosen again
     });
-  place.addEventListener("dragover", () => place.classList.add("over"));
-  place.addEventListener("dragleave", () => place.classList.remove("over"));
-  place.addEventListener("drop", async (event) => {
+  on(place, "dragover", () => place.classList.add("over"));
+  on(place, "dragleave", () => place.classList.remove("over"));
+  on(place, "drop", async (event) => {
     place.classList.remove("over");
     // All of them now: the items are gone after the first wait.
     const entries = [...(event.dataTransfer?.items ?? [])].map((item) => item.webkitGetAsEntry() ?? item.getAsFile());

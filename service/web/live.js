@@ -1,8 +1,8 @@
 /** The live view: what the metrics of one instance say, asked for while somebody watches, and which versions are published. */
 
 import { get, latestOnly, Overloaded, request, Unreachable } from "./api.js";
-import { byId, element, number, percent, shape } from "./paint.js";
-import { onChange, present } from "./present.js";
+import { byId, element, line, number, on, percent, polyline, shape, text } from "./paint.js";
+import { present, showIn } from "./present.js";
 import { counted, KEPT_SECONDS, keep, quantile, read, total } from "./samples.js";
 
 /** @typedef {import("./samples.js").Sample} Sample @typedef {{from: Sample | null, to: Sample}} Span */
@@ -24,8 +24,8 @@ const isWatched = () => !document.hidden && present.view === "live";
 export function startLive() {
   byId("tiles").append(...Object.entries(TILES).map(([name, title]) => element("figure", { id: `tile-${name}` }, element("h2", {}, title),
     shape("svg", { class: "chart", viewBox: `0 0 ${WIDTH} 94`, role: "img" }), element("figcaption"))));
-  document.addEventListener("visibilitychange", open);
-  onChange(({ card, view }) => (card || view) && open());
+  on(document, "visibilitychange", open);
+  showIn("live", ["card"], open);
   setInterval(() => isWatched() && !isClosed && poll(null), POLL_MILLISECONDS);
 }
 
@@ -87,7 +87,7 @@ function show() {
 /** @param {string} name @param {Element[]} shapes @param {string} words @param {string} [label] */
 function draw(name, shapes, words, label = "") {
   const [, svg, caption] = byId(`tile-${name}`).children;
-  svg.replaceChildren(shape("line", { class: "rule", x1: 0, x2: WIDTH, y1: BASE, y2: BASE }), ...shapes);
+  svg.replaceChildren(line(0, WIDTH, BASE), ...shapes);
   svg.setAttribute("aria-label", `${TILES[/** @type {keyof TILES} */ (name)]} ${label}`);
   caption.textContent = words;
 }
@@ -96,10 +96,10 @@ function draw(name, shapes, words, label = "") {
 function lines(name, spans, values, told, words) {
   const most = Math.max(...values.flat().map(Number), 0);
   const now = spans[spans.length - 1]?.to.at ?? 0;
-  const way = (/** @type {(number | null)[]} */ line) => line.flatMap((value, place) => (value === null ? [] :
-    [`${WIDTH * (1 - (now - spans[place].to.at) / KEPT_SECONDS)},${BASE - ((BASE - TOP) * value) / (most || 1)}`])).join(" ");
-  const drawn = values.map((line, place) => shape("polyline", { class: `curve${place ? " ideal" : ""}`, points: way(line) }));
-  draw(name, [...drawn, shape("text", { x: 0, y: TOP - 5 }, most ? `highest: ${told(most)}` : "")], words, "in the last two minutes");
+  const way = (/** @type {(number | null)[]} */ all) => all.flatMap((value, place) => (value === null ? [] :
+    [[WIDTH * (1 - (now - spans[place].to.at) / KEPT_SECONDS), BASE - ((BASE - TOP) * value) / (most || 1)]]));
+  const drawn = values.map((all, place) => polyline(way(all), place ? "curve ideal" : "curve"));
+  draw(name, [...drawn, text(0, TOP - 5, most ? `highest: ${told(most)}` : "")], words, "in the last two minutes");
 }
 
 /** Shares in percent. @type {(name: string, counts: import("./samples.js").Counts, by: string) => void} */
@@ -109,9 +109,8 @@ function bars(name, counts, by) {
   byId(`tile-${name}`).hidden = !all;
   const shapes = counts.flatMap(([label, count], place) => {
     const [x, height] = [(place + 0.5) * step, ((BASE - TOP) * count) / (most || 1)];
-    const text = (/** @type {number} */ y, /** @type {string} */ words) => shape("text", { x, y, "text-anchor": "middle" }, words);
     return [shape("rect", { class: "bar", x: x - 0.4 * step, y: BASE - height, width: 0.8 * step, height }),
-      text(BASE - height - 4, count ? `${Math.round((100 * count) / all)}` : ""), text(BASE + 14, label)];
+      text(x, BASE - height - 4, count ? Math.round((100 * count) / all) : "", "middle"), text(x, BASE + 14, label, "middle")];
   });
   draw(name, shapes, `Share of images, %, by ${by}`, counts.map(([label, count]) => `${label}: ${percent(count / (all || 1))}`).join(", "));
 }

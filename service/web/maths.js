@@ -11,14 +11,8 @@ const BOX = 20; // MNIST fits the longer side of a digit into so many
 const MAX_PIXEL = 255;
 const INK_FROM = 20; // of 255: below it is paper, dust or the blur of compression
 
-/**
- * Bring ink into the form of MNIST's digits: cut out, its longer side 20 pixels, its centre of mass in the middle of 28×28.
- *
- * @param {ArrayLike<number>} ink  0 (paper) to 255 (ink), row by row
- * @param {number} width
- * @param {number} height
- * @returns {Uint8Array | null}  784 pixels, or null where there is no ink
- */
+/** Bring ink, 0 (paper) to 255, row by row, into the form of MNIST's digits: its longer side 20 pixels, its centre of mass in the middle
+ * of 28×28. @type {(ink: ArrayLike<number>, width: number, height: number) => Uint8Array | null}  null where there is none */
 export function toMnistForm(ink, width, height) {
   const box = inkBox(ink, width, height);
   if (!box) return null;
@@ -30,16 +24,11 @@ export function toMnistForm(ink, width, height) {
 
 /** The smallest box around what counts as ink. @type {(ink: ArrayLike<number>, width: number, height: number) => any} */
 function inkBox(ink, width, height) {
-  let [left, right, top, bottom] = [width, -1, height, -1];
-  for (let y = 0; y < height; y++)
-    for (let x = 0; x < width; x++) {
-      if (ink[y * width + x] <= INK_FROM) continue;
-      if (x < left) left = x;
-      if (x > right) right = x;
-      if (y < top) top = y;
-      bottom = y;
-    }
-  return right < 0 ? null : { left, top, width: right - left + 1, height: bottom - top + 1 };
+  const [columns, rows] = [Array(width).fill(false), Array(height).fill(false)];
+  for (let place = 0; place < width * height; place++)
+    if (ink[place] > INK_FROM) columns[place % width] = rows[Math.floor(place / width)] = true;
+  const [left, top] = [columns.indexOf(true), rows.indexOf(true)];
+  return left < 0 ? null : { left, top, width: columns.lastIndexOf(true) - left + 1, height: rows.lastIndexOf(true) - top + 1 };
 }
 
 /** Average each line of `length` values into `parts` values, each over the stretch of the line that it covers.

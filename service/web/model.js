@@ -1,8 +1,8 @@
 /** The view of the model card: in words, as charts of reliability and of coverage, as a confusion matrix. */
 
-import { byId, element, number, percent, shape } from "./paint.js";
+import { byId, element, line, number, percent, polyline, shape, text } from "./paint.js";
 import { paintFrom } from "./pictures.js";
-import { onChange, present } from "./present.js";
+import { onChange, present, showIn } from "./present.js";
 
 const OPTIMIZERS = { adam: "Adam", sgd: "plain gradient descent" };
 const ARCHITECTURES = {
@@ -13,18 +13,18 @@ const ARCHITECTURES = {
 const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "short" });
 
 export function startModel() {
-  onChange(({ card, view }) => {
-    // The version is in the address, so that a picture of another one is not taken from memory.
-    if (present.view === "model" && present.card && (card || view))
-      paintFrom(byId("curve"), `model/pictures/learning_curve.png?${present.card.version}`);
-    if (!card) return;
-    showWords(card);
-    showFacts(card);
-    showReliability(card.test);
-    showCoverage(card);
-    showMistakes(card.test.confusion);
-    showBehaviour(card.behaviour);
-  });
+  onChange(({ card }) => card && show(card));
+  // The version is in the address, so that a picture of another one is not taken from memory.
+  showIn("model", ["card"], () => present.card && paintFrom(byId("curve"), `model/pictures/learning_curve.png?${present.card.version}`));
+}
+
+function show(/** @type {any} */ card) {
+  showWords(card);
+  showFacts(card);
+  showReliability(card.test);
+  showCoverage(card);
+  showMistakes(card.test.confusion);
+  showBehaviour(card.behaviour);
 }
 
 function showWords(/** @type {any} */ { test, version, forced, bundled_data: bundled }) {
@@ -57,10 +57,8 @@ function showFacts(/** @type {any} */ { recipe, test, validation, libraries, cre
   }));
 }
 
-/** @param {Record<string, string>} facts  what each of them is, by its name */
-function described(facts) {
-  return Object.entries(facts).flatMap(([name, words]) => [element("dt", {}, name), element("dd", {}, words)]);
-}
+/** @type {(facts: Record<string, string>) => Element[]} */
+const described = (facts) => Object.entries(facts).flatMap(([name, words]) => [element("dt", {}, name), element("dd", {}, words)]);
 
 function calibrated(/** @type {any} */ { temperature, test_before: before }, /** @type {any} */ after) {
   return `temperature ${temperature.toFixed(3)}; on test, the calibration error was ${before.calibration_error.toFixed(4)} before and is ` +
@@ -69,8 +67,7 @@ function calibrated(/** @type {any} */ { temperature, test_before: before }, /**
 
 function showBehaviour(/** @type {Record<string, number>} */ behaviour) {
   byId("behaviour-figure").hidden = !Object.keys(behaviour).length;
-  const shares = Object.entries(behaviour).map(([name, share]) => [name, percent(share)]);
-  byId("behaviour").replaceChildren(...described(Object.fromEntries(shares)));
+  byId("behaviour").replaceChildren(...Object.entries(behaviour).flatMap(([name, share]) => described({ [name]: percent(share) })));
 }
 
 const x = (/** @type {number} */ share) => 34 + 270 * share;
@@ -78,12 +75,12 @@ const y = (/** @type {number} */ share) => 262 - 250 * share;
 
 function showReliability(/** @type {any} */ { reliability, calibration_error: error, images }) {
   const bins = reliability.filter((/** @type {any} */ bin) => bin.images);
-  const points = bins.map((/** @type {any} */ bin) => [x(bin.mean_confidence), y(bin.accuracy), 3 + 9 * Math.sqrt(bin.images / images)]);
+  const points = bins.map((/** @type {any} */ bin) => [x(bin.mean_confidence), y(bin.accuracy)]);
   byId("reliability").replaceChildren(
     ...axes(0, "how sure it was, %", "how often it was right, %", y(1) + 14),
-    shape("line", { class: "ideal", x1: x(0), y1: y(0), x2: x(1), y2: y(1) }),
-    curve(points),
-    ...points.map((/** @type {number[]} */ [cx, cy, r]) => shape("circle", { class: "dot", cx, cy, r })),
+    line(x(0), x(1), y(0), y(1), "ideal"),
+    polyline(points),
+    ...bins.map((/** @type {any} */ bin, /** @type {number} */ place) => dot([...points[place], 3 + 9 * Math.sqrt(bin.images / images)])),
   );
   byId("reliability-words").textContent = "On the dashed line it would be right as often as it is sure. It is off by " +
     `${(100 * error).toFixed(1)} points on average; larger dots stand for more digits.`;
@@ -94,16 +91,16 @@ function showReliability(/** @type {any} */ { reliability, calibration_error: er
 function axes(low, right, up, room) {
   return [
     ...[0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
-      shape("line", { class: "rule", x1: x(0), x2: x(1), y1: y(share), y2: y(share) }),
-      shape("text", { x: x(0) - 6, y: y(share) + 3, "text-anchor": "end" }, `${+(100 * (low + share * (1 - low))).toFixed(2)}`),
-      shape("text", { x: x(share), y: y(0) + 14, "text-anchor": "middle" }, `${100 * share}`),
+      line(x(0), x(1), y(share)),
+      text(x(0) - 6, y(share) + 3, +(100 * (low + share * (1 - low))).toFixed(2), "end"),
+      text(x(share), y(0) + 14, 100 * share, "middle"),
     ]),
-    shape("text", { x: x(0.5), y: 294, "text-anchor": "middle" }, right),
-    shape("text", { x: x(0) + 6, y: room }, up),
+    text(x(0.5), 294, right, "middle"),
+    text(x(0) + 6, room, up),
   ];
 }
 
-const curve = (/** @type {number[][]} */ points) => shape("polyline", { class: "curve", points: points.map(([cx, cy]) => `${cx},${cy}`).join(" ") });
+const dot = (/** @type {number[]} */ [cx, cy, r]) => shape("circle", { class: "dot", cx, cy, r });
 
 /** @param {any} card */
 function showCoverage({ coverage: rows, acceptance }) {
@@ -115,9 +112,9 @@ function showCoverage({ coverage: rows, acceptance }) {
   const up = (/** @type {number} */ share) => y((share - low) / (1 - low));
   byId("coverage").replaceChildren(
     ...axes(low, "share of the test digits answered, %", "how often it is right in these, %", y(0) - 8),
-    curve(rows.map((/** @type {any} */ row) => [x(row.coverage), up(row.accuracy)])),
-    shape("line", { class: "interval", x1: x(coverage), x2: x(coverage), y1: up(from), y2: up(to) }),
-    shape("circle", { class: "dot", cx: x(coverage), cy: up(accuracy), r: 5 }),
+    polyline(rows.map((/** @type {any} */ row) => [x(row.coverage), up(row.accuracy)])),
+    line(x(coverage), x(coverage), up(from), up(to), "interval"),
+    dot([x(coverage), up(accuracy), 5]),
   );
   byId("coverage-words").textContent = "The fewer it answers, the surest first, the more often it is right. The dot is where its thresholds " +
     `are: it accepts ${percent(coverage)} of the test digits and is right in ${percent(accuracy, 2)} of these ` +

@@ -1,4 +1,7 @@
-/** Drawing: images and maps of 28×28 onto canvases, shapes into SVG, words for numbers. */
+/** Parts of the document: images and maps of 28×28 on canvases, elements, shapes of charts, words for numbers.
+ *
+ * @typedef {Record<string, string | number>} Attributes @typedef {(Node | string)[]} Children
+ */
 
 import { clamp } from "./maths.js";
 
@@ -30,27 +33,48 @@ function paint(/** @type {HTMLCanvasElement} */ canvas, /** @type {(place: numbe
 
 /** A canvas of 28×28 with its words; without, it is left to the words beside it. @param {string} words @param {string} [look] */
 export function pixelCanvas(words, look = "") {
-  /** @type {Record<string, string>} */
-  const described = words ? { role: "img", "aria-label": words } : { "aria-hidden": "true" };
+  const described = /** @type {Attributes} */ (words ? { role: "img", "aria-label": words } : { "aria-hidden": "true" });
   return element("canvas", { width: SIDE, height: SIDE, class: `pixels ${look}`, ...described });
 }
 
-/** @template {Element} Made @param {Made} made @param {Record<string, string | number>} attributes @param {(Node | string)[]} children */
+/** @template {Element} Made @param {Made} made @param {Attributes} attributes @param {Children} children */
 function filled(made, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value));
   made.append(...children);
   return made;
 }
 
-/** @template {keyof HTMLElementTagNameMap} Name @param {Name} name @param {Record<string, string | number>} [attributes] @param {(Node | string)[]} children */
+/** @template {keyof HTMLElementTagNameMap} Name @param {Name} name @param {Attributes} [attributes] @param {Children} children */
 export const element = (name, attributes = {}, ...children) => filled(document.createElement(name), attributes, children);
 
-/** @param {string} name @param {Record<string, string | number>} attributes @param {(Node | string)[]} children */
+/** @param {string} name @param {Attributes} attributes @param {Children} children */
 export const shape = (name, attributes, ...children) =>
   filled(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
+/** @type {(x: number, y: number, words: string | number, anchor?: string) => Element} */
+export const text = (x, y, words, anchor = "start") => shape("text", { x, y, "text-anchor": anchor }, `${words}`);
+
+/** @type {(points: number[][], look?: string) => Element} */
+export const polyline = (points, look = "curve") => shape("polyline", { class: look, points: points.join(" ") });
+
+/** @type {(x1: number, x2: number, y1: number, y2?: number, look?: string) => Element} */
+export const line = (x1, x2, y1, y2 = y1, look = "rule") => shape("line", { class: look, x1, x2, y1, y2 });
+
 /** @type {(id: string) => any} the element of that id, which the page has */
 export const byId = (id) => document.getElementById(id);
+
+/** Hear of some events of an element, which may be given by its id.
+ * @type {(target: EventTarget | string, events: string, listener: (event: any) => void) => void} */
+export function on(target, events, listener) {
+  for (const event of events.split(" ")) (typeof target === "string" ? byId(target) : target).addEventListener(event, listener);
+}
+
+/** A button and what a click on it does. @param {Attributes} attributes @param {(event: any) => void} click @param {Children} children */
+export function button(attributes, click, ...children) {
+  const made = element("button", attributes, ...children);
+  on(made, "click", click);
+  return made;
+}
 
 /** @type {(share: number, places?: number) => string} */
 export const percent = (share, places = 1) => `${(100 * share).toFixed(places)} %`;

@@ -2,7 +2,7 @@
 
 import { start, train } from "./learning.js";
 import { film } from "./maths.js";
-import { byId, element, shape, signed } from "./paint.js";
+import { button, byId, element, line, on, shape, signed, text } from "./paint.js";
 import { MAX_POINTS, placed, showPlane, startPlane } from "./plane.js";
 
 const CORNERS = [[0, 0], [0, 1], [1, 0], [1, 1]];
@@ -12,31 +12,28 @@ const MAX_EPOCHS = 200; // of each unit of a network, and before a unit alone co
 const LAST_ADDRESSED = 9999;
 const CHART = { left: 18, right: 400, base: 80, height: 68, fewest: 24, most: 200 };
 
-const state = { target: GATES.AND, points: CORNERS, rate: "0.1", speed: "220", seed: 0, hidden: false, epoch: 0 };
+const START = { target: GATES.AND, points: CORNERS, rate: "0.1", speed: "220", seed: 0, hidden: false, epoch: 0 };
+const state = { ...START };
 /** @type {import("./maths.js").Frame[]} */
 let frames = [];
-/** @type {ReturnType<typeof setInterval> | undefined} */
-let playing;
+let playing = 0; // the timer, while it plays
 
 export function startPerceptron() {
-  byId("gates").prepend(...Object.entries(GATES).map(([name, target]) => {
-    const button = element("button", { type: "button", "data-target": target }, name);
-    button.addEventListener("click", () => restart({ target, points: CORNERS }));
-    return button;
-  }));
+  byId("gates").prepend(...Object.entries(GATES).map(([name, target]) =>
+    button({ "data-target": target }, () => restart({ target, points: CORNERS }), name)));
   startPlane((points, target) => restart({ points, target }));
-  byId("play").addEventListener("click", () => (playing ? pause() : play()));
-  byId("step").addEventListener("click", () => (pause(), goTo(state.epoch + 1)));
-  byId("reset").addEventListener("click", () => (pause(), goTo(0)));
-  byId("restart").addEventListener("click", () => restart({ seed: state.seed + 1 }));
-  byId("rate").addEventListener("change", () => restart({ rate: byId("rate").value }));
-  byId("speed").addEventListener("change", () => {
+  on("play", "click", () => (playing ? pause() : play()));
+  on("step", "click", () => (pause(), goTo(state.epoch + 1)));
+  on("reset", "click", () => (pause(), goTo(0)));
+  on("restart", "click", () => restart({ seed: state.seed + 1 }));
+  on("rate", "change", () => restart({ rate: byId("rate").value }));
+  on("speed", "change", () => {
     state.speed = byId("speed").value;
     if (playing) play();
     else tell();
   });
-  byId("hidden-layer").addEventListener("change", () => restart({ hidden: byId("hidden-layer").checked }));
-  byId("solve").addEventListener("click", () => {
+  on("hidden-layer", "change", () => restart({ hidden: byId("hidden-layer").checked }));
+  on("solve", "click", () => {
     byId("hidden-layer").focus(); // this button goes away
     restart({ hidden: true });
     play();
@@ -49,15 +46,15 @@ export function openPerceptron(query) {
   if (frames.length && !`${query}`) return tell();
   const given = (/** @type {string} */ name) => query.get(name) ?? "";
   const whole = (/** @type {string} */ name) => (/^\d{1,9}$/.test(given(name)) ? Number(given(name)) : 0);
-  const option = (/** @type {string} */ name, /** @type {string} */ other) =>
-    [...byId(name).options].some(({ value }) => value === given(name)) ? given(name) : other;
-  const points = pointsIn(given("points"));
-  const isTarget = /^[01]+$/.test(given("target")) && given("target").length === points.length;
+  const option = (/** @type {"rate" | "speed"} */ name) =>
+    [...byId(name).options].some(({ value }) => value === given(name)) ? given(name) : START[name];
+  const [points, target] = [pointsIn(given("points")), given("target")];
+  const isTarget = /^[01]+$/.test(target) && target.length === points.length;
   restart({
-    points: isTarget ? points : CORNERS,
-    target: isTarget ? given("target") : GATES.AND,
-    rate: option("rate", "0.1"),
-    speed: option("speed", "220"),
+    ...START,
+    ...(isTarget && { points, target }),
+    rate: option("rate"),
+    speed: option("speed"),
     seed: whole("seed"),
     hidden: given("hidden") === "1",
     epoch: Math.min(whole("epoch"), LAST_ADDRESSED),
@@ -67,9 +64,8 @@ export function openPerceptron(query) {
 /** The points of an address, "0_0_0.25_1" for two, or else the corners. */
 function pointsIn(/** @type {string} */ text) {
   const numbers = text.split("_").map(Number);
-  const count = numbers.length / 2;
-  if (!text || !Number.isInteger(count) || count > MAX_POINTS || !numbers.every(Number.isFinite)) return CORNERS;
-  return Array.from({ length: count }, (_, place) => placed(numbers.slice(2 * place, 2 * place + 2)));
+  const points = numbers.flatMap((x, place) => (place % 2 ? [] : [placed([x, numbers[place + 1]])]));
+  return text && points.length <= MAX_POINTS && points.flat().every(Number.isFinite) ? points : CORNERS;
 }
 
 /** Train anew, from the start unless an epoch is given, and show it. @param {Partial<typeof state>} changes */
@@ -85,7 +81,7 @@ function play() {
   clearInterval(playing);
   if (frames[state.epoch].last) goTo(0);
   byId("play").textContent = "Pause";
-  playing = setInterval(() => {
+  playing = window.setInterval(() => {
     goTo(state.epoch + 1);
     if (frames[state.epoch].last) pause();
   }, Number(state.speed));
@@ -94,7 +90,7 @@ function play() {
 export function pause() {
   if (!playing) return;
   clearInterval(playing);
-  playing = undefined;
+  playing = 0;
   byId("play").textContent = "Play";
   tell();
 }
@@ -122,7 +118,7 @@ function tell() {
 function showControls() {
   const { target, points, rate, speed, hidden } = state;
   const gate = points === CORNERS ? target : "";
-  for (const button of byId("gates").querySelectorAll("[data-target]")) button.setAttribute("aria-pressed", `${button.dataset.target === gate}`);
+  for (const each of byId("gates").querySelectorAll("button")) each.ariaPressed = `${each.dataset.target === gate}`;
   byId("own").textContent = Object.values(GATES).includes(gate) ? "" : "or your own";
   byId("rate").value = rate;
   byId("speed").value = speed;
@@ -171,8 +167,7 @@ function showErrors() {
     const box = { x: CHART.left + place * step, y: CHART.base - height, width: 0.8 * step, height };
     return shape("rect", { class: first + place === state.epoch ? "now" : "bar", ...box });
   });
-  const rule = shape("line", { class: "rule", x1: CHART.left, x2: CHART.right, y1: CHART.base, y2: CHART.base });
-  const texts = [[0, CHART.base - CHART.height + 8, `${most}`], [0, CHART.base, "0"], [CHART.left, CHART.base + 14, first ? `errors after each epoch from ${first} on` : "errors after each epoch"]];
-  byId("errors").replaceChildren(rule, ...bars, ...texts.map(([x, y, words]) => shape("text", { x, y }, `${words}`)));
+  byId("errors").replaceChildren(line(CHART.left, CHART.right, CHART.base), ...bars, text(0, CHART.base - CHART.height + 8, most),
+    text(0, CHART.base, 0), text(CHART.left, CHART.base + 14, `errors after each epoch${first ? ` from ${first} on` : ""}`));
   byId("errors").setAttribute("aria-label", `Errors after each epoch, the last ten: ${counts.slice(-10).join(", ")}`);
 }

@@ -1,4 +1,4 @@
-/** Pictures that come as files, dropped, pasted or chosen, and files that are taken away. */
+/** Pictures that come as files, and files that are taken away. */
 
 import { request } from "./api.js";
 import { element } from "./paint.js";
@@ -7,31 +7,10 @@ const [PNG, JPEG] = ["image/png", "image/jpeg"];
 // Within what the service takes by default, and quick to send; what has more is made smaller.
 const [MAX_PIXELS, MAX_BYTES, SMALLER_SIDE] = [2 ** 23, 8 * 2 ** 20, 1600];
 
-/** Hear of the files dropped on `place` or chosen with `input`. @type {(place: HTMLElement, input: HTMLInputElement, take: (files: File[]) => void) => void} */
-export function listenForFiles(place, input, take) {
-  input.addEventListener("change", () => {
-    take([...(input.files ?? [])]);
-    input.value = ""; // so that the same file can be chosen again
-  });
-  place.addEventListener("dragover", () => place.classList.add("over"));
-  place.addEventListener("dragleave", () => place.classList.remove("over"));
-  place.addEventListener("drop", (event) => {
-    place.classList.remove("over");
-    take([...(event.dataTransfer?.files ?? [])]);
-  });
-}
-
-/**
- * Decode a picture, turned as its EXIF data say.
- *
- * @param {Blob} file
- * @throws {Error} it is no picture
- */
-export function decoded(file) {
-  return createImageBitmap(file).catch(() => {
-    throw new Error("no picture that this browser can read; PNG and JPEG are sure to work");
-  });
-}
+/** Decode a picture, turned as its EXIF data say. @param {Blob} file */
+export const decoded = (file) => createImageBitmap(file).catch(() => {
+  throw new Error("no picture that this browser can read; PNG and JPEG are sure to work");
+});
 
 /** A file's first characters, which tell its type; its name need not. @param {Blob} file */
 export const startOf = async (file) => String.fromCharCode(...new Uint8Array(await file.slice(0, 16).arrayBuffer()));

@@ -1,7 +1,7 @@
 /** The plane of the perceptron: points to press, drag and add, the lines of its units, and the sides that they make. */
 
 import { answer, clamp, lineIn, regions } from "./maths.js";
-import { byId, element, shape } from "./paint.js";
+import { button, byId, on, polyline, shape, text } from "./paint.js";
 
 const [LOW, SIDE] = [-0.3, 1.6];
 const PLANE = [[0, 0], [1, 0], [1, 1], [0, 1]].map((corner) => corner.map((share) => LOW + share * SIDE));
@@ -20,12 +20,12 @@ let change;
 
 export function startPlane(/** @type {typeof change} */ onChange) {
   change = onChange;
-  byId("plane").addEventListener("click", (/** @type {MouseEvent} */ event) => put(points.length, pointAt(event), "1"));
-  byId("add-point").addEventListener("click", () => {
+  on("plane", "click", (event) => put(points.length, pointAt(event), "1"));
+  on("add-point", "click", () => {
     put(points.length, [0.3 + 0.4 * ((points.length * 0.618) % 1), 0.3 + 0.4 * ((points.length * 0.755) % 1)], "1"); // rarely on another
     buttons()[points.length - 1].focus();
   });
-  byId("remove-point").addEventListener("click", () => remove(points.length - 1));
+  on("remove-point", "click", () => remove(points.length - 1));
 }
 
 /** @returns {HTMLButtonElement[]} */
@@ -45,27 +45,26 @@ function remove(/** @type {number} */ place) {
 }
 
 function pointButton(/** @type {number} */ place) {
-  const button = element("button", { type: "button", class: "point", "aria-describedby": "plane-keys" });
   /** @type {PointerEvent | null} */
   let pressed = null;
   /** @type {number[] | null} */
   let dragged = null;
-  button.addEventListener("pointerdown", (event) => {
+  // The click that ends a drag is none; one by keyboard has no detail.
+  const made = button({ class: "point", "aria-describedby": "plane-keys" }, ({ detail }) => (dragged && detail) || change(points, flipped(place)));
+  on(made, "pointerdown", (event) => {
     [pressed, dragged] = [event, null];
-    button.setPointerCapture(event.pointerId);
+    made.setPointerCapture(event.pointerId);
   });
-  button.addEventListener("pointermove", (event) => {
+  on(made, "pointermove", (event) => {
     if (!pressed || (!dragged && Math.hypot(event.clientX - pressed.clientX, event.clientY - pressed.clientY) < DRAG_FROM)) return;
     dragged = pointAt(event);
-    show(button, dragged);
+    show(made, dragged);
   });
-  button.addEventListener("lostpointercapture", () => {
+  on(made, "lostpointercapture", () => {
     pressed = null;
     if (dragged) put(place, dragged);
   });
-  // The click that ends a drag is none; one by keyboard has no detail.
-  button.addEventListener("click", ({ detail }) => (dragged && detail) || change(points, flipped(place)));
-  button.addEventListener("keydown", (event) => {
+  on(made, "keydown", (event) => {
     const by = ARROWS[/** @type {keyof typeof ARROWS} */ (event.key)];
     if (by) put(place, points[place].map((coordinate, axis) => coordinate + by[axis]));
     else if (event.key === "Delete") remove(place);
@@ -73,7 +72,7 @@ function pointButton(/** @type {number} */ place) {
     event.preventDefault();
     buttons()[Math.min(place, points.length - 1)].focus();
   });
-  return button;
+  return made;
 }
 
 const flipped = (/** @type {number} */ place) => target.slice(0, place) + (1 - Number(target[place])) + target.slice(place + 1);
@@ -86,16 +85,16 @@ function show(/** @type {HTMLElement} */ button, /** @type {number[]} */ point) 
 export function showPlane(given, classes, { units, learning }) {
   [points, target] = [given, classes];
   showUnits(units, learning !== "hidden");
-  for (const button of buttons().slice(points.length)) button.remove();
+  for (const each of buttons().slice(points.length)) each.remove();
   for (let place = buttons().length; place < points.length; place++) byId("square").append(pointButton(place));
-  for (const [place, button] of buttons().entries()) {
+  for (const [place, each] of buttons().entries()) {
     const [point, label] = [points[place], target[place]];
     const wrong = learning !== "hidden" && answer(units, point) !== (label === "1" ? 1 : -1);
-    show(button, point);
-    button.textContent = label;
-    button.classList.toggle("one", label === "1");
-    button.classList.toggle("wrong", wrong);
-    button.ariaLabel = `(${point.join(", ")}) is of class ${label}${wrong ? ", answered wrongly" : ""}; press to change it`;
+    show(each, point);
+    each.textContent = label;
+    each.classList.toggle("one", label === "1");
+    each.classList.toggle("wrong", wrong);
+    each.ariaLabel = `(${point.join(", ")}) is of class ${label}${wrong ? ", answered wrongly" : ""}; press to change it`;
   }
   byId("add-point").disabled = points.length === MAX_POINTS;
   byId("remove-point").disabled = points.length === 1;
@@ -103,15 +102,15 @@ export function showPlane(given, classes, { units, learning }) {
 
 /** @param {import("./maths.js").Epoch[]} units @param {boolean} isShaded */
 function showUnits(units, isShaded) {
-  const path = (/** @type {number[][]} */ ends) => ends.map(([x, y]) => `${x},${-y}`).join(" "); // in SVG, up is less
+  const upwards = (/** @type {number[][]} */ ends) => ends.map(([x, y]) => [x, -y]); // in SVG, up is less
   const lines = units.slice(0, 2).map(({ weights, bias }) => lineIn(PLANE, weights, bias));
   const names = units.length > 1 ? ["h₁", "h₂"] : [];
   byId("plane").replaceChildren(
-    ...(isShaded ? regions(units, PLANE) : []).map((region) => shape("polygon", { class: region.answer > 0 ? "one" : "zero", points: path(region.polygon) })),
+    ...(isShaded ? regions(units, PLANE) : []).map((region) => shape("polygon", { class: region.answer > 0 ? "one" : "zero", points: upwards(region.polygon).join(" ") })),
     shape("rect", { class: "unit", x: 0, y: -1, width: 1, height: 1 }),
-    ...lines.map((ends, unit) => shape("polyline", { class: `line${unit ? " second" : ""}`, points: path(ends) })),
-    ...names.flatMap((name, unit) => lines[unit].slice(0, 1).map(([x, y]) => shape("text", { x: 0.92 * x + 0.02, y: -0.92 * y - 0.03 }, name))),
-    shape("text", { x: 0.47, y: 0.2 }, "x₁"),
-    shape("text", { x: -0.25, y: -0.48 }, "x₂"),
+    ...lines.map((ends, unit) => polyline(upwards(ends), `line${unit ? " second" : ""}`)),
+    ...names.flatMap((name, unit) => lines[unit].slice(0, 1).map(([x, y]) => text(0.92 * x + 0.02, -0.92 * y - 0.03, name))),
+    text(0.47, 0.2, "x₁"),
+    text(-0.25, -0.48, "x₂"),
   );
 }

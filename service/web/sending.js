@@ -50,8 +50,8 @@ export async function* answers(files, listener) {
   yield* answerPictures(pictures, listener);
 }
 
-/** The answer to a request, which is sent until the service does answer. @param {Listener} listener @param {BodyInit} body @param {boolean} isSeen  with what the model saw
- * @param {Record<string, string>} [headers]  none for a form, since its type has its boundary */
+/** The answer to a request, which is sent until the service does answer; `isSeen`: with what the model saw.
+ * @type {(listener: Listener, body: BodyInit, isSeen: boolean, headers?: Record<string, string>) => Promise<any>} */
 async function post({ signal, wait }, body, isSeen, headers) {
   for (;;)
     try {

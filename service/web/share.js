@@ -1,38 +1,35 @@
 /** The picture for use elsewhere: saved as PNG, or copied as a command or a program that asks the service what it shows. */
 
-import { key } from "./api.js";
+import { curlWith, pythonWith } from "./downloads.js";
 import { sheetAsPng } from "./draw.js";
-import { byId } from "./paint.js";
+import { byId, on } from "./paint.js";
 import { save } from "./pictures.js";
 import { onChange, present } from "./present.js";
 
-/** @type {Record<string, (address: string, body: string, needsKey: boolean) => string>} */
+/** @type {Record<string, (body: string) => string>} */
 const FORMS = {
-  // The key itself is not copied: what is pasted into a shell stays in its history.
-  curl: (address, body, needsKey) =>
-    `curl -s '${address}' -H 'content-type: application/json'${needsKey ? ' -H "Authorization: Bearer $API_KEY"' : ""} -d '${body}'\n`,
-  Python: (address, body, needsKey) => `import json, os, urllib.request
-
-headers = {"Content-Type": "application/json"${needsKey ? ', "Authorization": "Bearer " + os.environ["API_KEY"]' : ""}}
-request = urllib.request.Request("${address}", b'${body}', headers)
+  curl: (body) => `${curlWith("json")} -d '${body}'\n`,
+  Python: (body) => `${pythonWith("json")}
+request = urllib.request.Request(address, b'${body}', headers)
 print(json.load(urllib.request.urlopen(request)))
 `,
 };
 
 export function startShare() {
-  byId("save").addEventListener("click", async () => save("digit.png", await sheetAsPng()));
-  for (const name of Object.keys(FORMS)) byId(`copy-${name}`).addEventListener("click", () => copy(name));
-  onChange((changed) => {
-    if (!("picture" in changed || "answer" in changed)) return;
-    for (const id of ["save", "copy-curl", "copy-Python"]) byId(id).disabled = !present.picture?.pixels;
-    byId("copied").textContent = "The page’s address keeps what is drawn.";
-    byId("copy").hidden = true;
-  });
+  on("save", "click", async () => save("digit.png", await sheetAsPng()));
+  for (const name of Object.keys(FORMS)) on(`copy-${name}`, "click", () => copy(name));
+  onChange((changed) => ("picture" in changed || "answer" in changed) && begin());
+  begin();
+}
+
+function begin() {
+  for (const id of ["save", "copy-curl", "copy-Python"]) byId(id).disabled = !present.picture?.pixels;
+  byId("copied").textContent = "The page’s address keeps what is drawn.";
+  byId("copy").hidden = true;
 }
 
 async function copy(/** @type {string} */ name) {
-  const address = new URL("predict", location.href).href.replaceAll("'", "%27");
-  const text = FORMS[name](address, JSON.stringify({ images: [Array.from(present.picture?.pixels ?? [])] }), Boolean(key()));
+  const text = FORMS[name](JSON.stringify({ images: [Array.from(present.picture?.pixels ?? [])] }));
   const isCopied = await Promise.resolve(navigator.clipboard?.writeText(text).then(() => true)).catch(() => false);
   byId("copied").textContent = isCopied ? `Copied as ${name}.` : "This browser does not let the page copy: copy it from here.";
   byId("copy").hidden = isCopied; // over plain HTTP, pages may not

@@ -1,9 +1,9 @@
 /** The view of what the model has learned: ten templates, and what each one makes of the drawing; or why there are none. */
 
 import { evidence, scaleOfEvidence, scaleOfWeights } from "./maths.js";
-import { byId, element, paintShares, percent, pixelCanvas, signed } from "./paint.js";
+import { byId, element, on, paintShares, percent, pixelCanvas, signed } from "./paint.js";
 import { paintFrom } from "./pictures.js";
-import { isLinear, onChange, present } from "./present.js";
+import { isLinear, present, showIn } from "./present.js";
 
 /** @type {Record<string, string>} what training draws, in place of templates, of architectures that have none */
 const DRAWN = {
@@ -14,24 +14,21 @@ const DRAWN = {
 export function startTemplates() {
   byId("template-list").append(...Array.from({ length: 10 }, (_, digit) => {
     const words = [element("b", {}, `${digit}`), element("span", { class: "value" })];
-    const button = element("button", { type: "button" }, pixelCanvas(`Template of ${digit}`), ...words);
-    for (const event of ["pointerenter", "focus", "click"]) button.addEventListener(event, () => show(digit));
-    for (const event of ["pointerleave", "blur"]) button.addEventListener(event, () => show(null));
+    const button = element("button", {}, pixelCanvas(`Template of ${digit}`), ...words);
+    on(button, "pointerenter focus click", () => show(digit));
+    on(button, "pointerleave blur", () => show(null));
     return element("li", {}, button);
   }));
-  onChange((changed) => {
-    if (present.view !== "templates" || !present.card) return;
-    if (changed.card || changed.view) showWhich(present.card);
-    if (["weights", "answer", "picture", "view"].some((name) => name in changed)) show(null);
-  });
+  showIn("templates", ["card"], () => present.card && showWhich(present.card));
+  showIn("templates", ["weights", "answer", "picture"], () => show(null));
 }
 
 function showWhich(/** @type {any} */ card) {
   byId("linear").hidden = !isLinear(card);
   byId("not-linear").hidden = isLinear(card);
   if (isLinear(card)) return;
-  byId("no-templates").textContent = `This version (${card.recipe.name}) has no templates: it is not linear in the pixels that it is sent, ` +
-    `so that no pixel has a weight of its own for each digit. ${DRAWN[card.architecture] ?? ""}`;
+  byId("no-templates").textContent = `This version (${card.recipe.name}) has no templates: it is not linear in the pixels that it is sent. ` +
+    `${DRAWN[card.architecture] ?? ""}`;
   paintFrom(byId("learned"), `model/pictures/weights.png?${card.version}`);
 }
 

@@ -3,28 +3,21 @@
 import { latestOnly, predict } from "./api.js";
 import { evidence, scaleOfEvidence, scaleOfShares, sums } from "./maths.js";
 import { byId, paintPixels, paintShares, signed } from "./paint.js";
-import { isLinear, onChange, present, update } from "./present.js";
+import { isLinear, onChange, present, showIn, update } from "./present.js";
 
 const EXPLAIN_AFTER_MILLISECONDS = 250; // without a change: it costs the service as much as a hundred answers
 /** @type {Record<string, string>} what is said of the evidence, by what the card says that the model can do */
 const METHODS = {
-  linear_evidence: "This is exact, no estimate: the model is linear, so a digit’s score is a constant plus what each pixel adds or " +
-    "takes away, and the picture shows every term.",
-  deskewed_evidence: "This is exact, for the picture made upright: the model brings position, slant and size to one form first. The " +
-    "score is a constant plus what each pixel of that form adds or takes away.",
-  neither: "This is an estimate, by occlusion: the service takes ink away, patch by patch, and shares out among the pixels by how much " +
-    "the log-odds of the digit fall.",
+  linear_evidence: "This is exact, no estimate: the model is linear, so a digit’s score is a constant plus what each pixel adds or takes away.",
+  deskewed_evidence: "This is exact, for the picture made upright: a digit’s score is a constant plus what each of its pixels adds or takes away.",
+  neither: "This is an estimate, by occlusion: how much the log-odds of the digit fall where the service takes ink away, patch by patch.",
 };
 
-/** @type {ReturnType<typeof setTimeout> | undefined} */
-let waiting;
+let waiting = 0;
 
 export function startWhy() {
-  onChange((changed) => {
-    if ("answer" in changed || "card" in changed) explainSoon();
-    const concerned = ["picture", "answer", "asked", "card", "explanation", "view"].some((name) => name in changed);
-    if (concerned && present.view === "draw") show();
-  });
+  onChange((changed) => ("answer" in changed || "card" in changed) && explainSoon());
+  showIn("draw", ["picture", "answer", "asked", "card", "explanation"], show);
 }
 
 /** Let the service explain what is drawn, once it stays as it is; where the model is linear, the page does it by itself. */
@@ -33,7 +26,7 @@ function explainSoon() {
   const { card, answer, picture, explanation } = present;
   if (!card || isLinear(card) || !answer || !picture) return;
   if (explanation?.picture === picture && explanation.model === answer.model) return; // a file's comes with its answer
-  waiting = setTimeout(() => explain(picture), EXPLAIN_AFTER_MILLISECONDS);
+  waiting = window.setTimeout(() => explain(picture), EXPLAIN_AFTER_MILLISECONDS);
 }
 
 const explain = latestOnly(async (/** @type {import("./present.js").Picture} */ picture) => {

@@ -69,7 +69,7 @@ def test_a_module_that_does_not_load_is_said(open_page: OpenPage) -> None:
 
 HIDDEN_WORK = """() => {
   window.hiddenWork = 0;
-  const isHidden = (it) => it.closest(".view")?.hidden;
+  const isHidden = (it) => it.closest("main > section")?.hidden;
   const put = CanvasRenderingContext2D.prototype.putImageData;
   CanvasRenderingContext2D.prototype.putImageData = function (...given) {
     if (isHidden(this.canvas)) hiddenWork++;
