@@ -57,7 +57,8 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes | memoryview) -> None:
         permitted = MAX_HEADER_BYTES - self._header_bytes
-        if self._http.parser.should_upgrade():  # what follows an offer would be taken for a request, and refused before its time
+        if self._http.parser.should_upgrade():
+            # What follows an offer of another protocol would be taken for a request, and refused before its time.
             return
         if self._is_refused or not permitted:
             self._refuse(data)

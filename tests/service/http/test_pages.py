@@ -184,9 +184,9 @@ def test_nothing_is_compressed_for_clients_that_do_not_accept_it(server: Server,
     assert "content-encoding" not in get(server, "/model/weights", Accept_Encoding=accepted).headers
 
 
-def test_all_pages_together_are_under_2000_lines_and_150_kb() -> None:
+def test_all_pages_together_are_under_2750_lines_and_150_kb() -> None:
     files = [path.read_bytes() for path in (ROOT / "service/web").iterdir()]
-    assert sum(content.count(b"\n") for content in files) < 2000
+    assert sum(content.count(b"\n") for content in files) < 2750
     assert sum(map(len, files)) < 150_000
 
 
