@@ -1,7 +1,7 @@
 /** The answer to what is drawn: how sure the model is, whether it stands by that, and a bar for each digit. */
 
 import { button, byId, element, on, percent } from "./paint.js";
-import { isLinear, onChange, present, showIn, update } from "./present.js";
+import { isLinear, onChange, present, whenShown, update } from "./present.js";
 
 const SPEAK_AFTER_MILLISECONDS = 700; // without a change, so that a screen reader is not flooded
 const STALE_AFTER_MILLISECONDS = 200; // of a picture that is drawn on: until then the next answer is likely to be here
@@ -18,7 +18,7 @@ export function startAnswer() {
     if (present.answer && present.answer.picture !== present.picture)
       staling ||= window.setTimeout(() => update({ answer: null }), STALE_AFTER_MILLISECONDS);
   });
-  showIn("draw", ["picture", "answer", "notice", "card"], show);
+  whenShown("draw", ["picture", "answer", "notice", "card"], show);
 }
 
 /** @param {number} digit */

@@ -2,7 +2,7 @@
 
 import { get, latestOnly, Overloaded, request, Unreachable } from "./api.js";
 import { byId, element, line, number, on, percent, polyline, shape, text } from "./paint.js";
-import { present, showIn } from "./present.js";
+import { present, whenShown } from "./present.js";
 import { counted, KEPT_SECONDS, keep, quantile, read, total } from "./samples.js";
 
 /** @typedef {import("./samples.js").Sample} Sample @typedef {{from: Sample | null, to: Sample}} Span */
@@ -25,7 +25,7 @@ export function startLive() {
   byId("tiles").append(...Object.entries(TILES).map(([name, title]) => element("figure", { id: `tile-${name}` }, element("h2", {}, title),
     shape("svg", { class: "chart", viewBox: `0 0 ${WIDTH} 94`, role: "img" }), element("figcaption"))));
   on(document, "visibilitychange", open);
-  showIn("live", ["card"], open);
+  whenShown("live", ["card"], open);
   setInterval(() => isWatched() && !isClosed && poll(null), POLL_MILLISECONDS);
 }
 

@@ -2,7 +2,7 @@
 
 import { byId, element, line, number, percent, polyline, shape, text } from "./paint.js";
 import { paintFrom } from "./pictures.js";
-import { onChange, present, showIn } from "./present.js";
+import { onChange, present, whenShown } from "./present.js";
 
 const OPTIMIZERS = { adam: "Adam", sgd: "plain gradient descent" };
 const ARCHITECTURES = {
@@ -15,7 +15,7 @@ const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "s
 export function startModel() {
   onChange(({ card }) => card && show(card));
   // The version is in the address, so that a picture of another one is not taken from memory.
-  showIn("model", ["card"], () => present.card && paintFrom(byId("curve"), `model/pictures/learning_curve.png?${present.card.version}`));
+  whenShown("model", ["card"], () => present.card && paintFrom(byId("curve"), `model/pictures/learning_curve.png?${present.card.version}`));
 }
 
 function show(/** @type {any} */ card) {

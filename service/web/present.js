@@ -34,7 +34,7 @@ export const onChange = (listener) => void listeners.push(listener);
 
 /** Call `show` after changes of some of what is present, while `view` is shown, and when it is opened.
  * @type {(view: string, names: (keyof Present)[], show: (changed: Partial<Present>) => void) => void} */
-export const showIn = (view, names, show) =>
+export const whenShown = (view, names, show) =>
   onChange((changed) => present.view === view && [...names, "view"].some((name) => name in changed) && show(changed));
 
 /** @param {Partial<Present>} changes */

@@ -3,7 +3,7 @@
 import { evidence, scaleOfEvidence, scaleOfWeights } from "./maths.js";
 import { byId, element, on, paintShares, percent, pixelCanvas, signed } from "./paint.js";
 import { paintFrom } from "./pictures.js";
-import { isLinear, present, showIn } from "./present.js";
+import { isLinear, present, whenShown } from "./present.js";
 
 /** @type {Record<string, string>} what training draws, in place of templates, of architectures that have none */
 const DRAWN = {
@@ -19,8 +19,8 @@ export function startTemplates() {
     on(button, "pointerleave blur", () => show(null));
     return element("li", {}, button);
   }));
-  showIn("templates", ["card"], () => present.card && showWhich(present.card));
-  showIn("templates", ["weights", "answer", "picture"], () => show(null));
+  whenShown("templates", ["card"], () => present.card && showWhich(present.card));
+  whenShown("templates", ["weights", "answer", "picture"], () => show(null));
 }
 
 function showWhich(/** @type {any} */ card) {

@@ -3,7 +3,7 @@
 import { latestOnly, predict } from "./api.js";
 import { evidence, scaleOfEvidence, scaleOfShares, sums } from "./maths.js";
 import { byId, paintPixels, paintShares, signed } from "./paint.js";
-import { isLinear, onChange, present, showIn, update } from "./present.js";
+import { isLinear, onChange, present, whenShown, update } from "./present.js";
 
 const EXPLAIN_AFTER_MILLISECONDS = 250; // without a change: it costs the service as much as a hundred answers
 /** @type {Record<string, string>} what is said of the evidence, by what the card says that the model can do */
@@ -17,7 +17,7 @@ let waiting = 0;
 
 export function startWhy() {
   onChange((changed) => ("answer" in changed || "card" in changed) && explainSoon());
-  showIn("draw", ["picture", "answer", "asked", "card", "explanation"], show);
+  whenShown("draw", ["picture", "answer", "asked", "card", "explanation"], show);
 }
 
 /** Let the service explain what is drawn, once it stays as it is; where the model is linear, the page does it by itself. */
