@@ -6,6 +6,7 @@
  */
 
 const NUM_PIXELS = 784;
+const MAX_HEADER_BYTES = 4096; // of .npy; that of images has 128
 
 /** Whether a file is .npy or IDX. HEIC, AVIF and icons begin with two zeros too, but not with one of IDX's types after these.
  * @param {string} start  its first characters */
@@ -18,7 +19,7 @@ export function readArray(bytes) {
   if (array.shape.join() === "28,28") array.shape.unshift(1);
   const { data, shape, shape: [count, ...each] } = array;
   const [size, length] = [Number(array.dtype.slice(2)), each.length ? NUM_PIXELS : 1];
-  if (each.length && !["784", "28,28"].includes(each.join()))
+  if (!shape.length || (each.length && !["784", "28,28"].includes(each.join())))
     throw new Error(`images of shape (${shape.join(", ")}); (N, 28, 28), (N, 784) or (28, 28) is expected`);
   if (data.length !== count * length * size)
     throw new Error(`${data.length / size} values, and its header says ${count} × ${length}: it is cut off or damaged`);
@@ -38,9 +39,10 @@ function readIdx(bytes) {
 
 /** See numpy.lib.format. @param {Uint8Array} bytes @returns {Stored} */
 function readNpy(bytes) {
+  if (bytes.length < 12) throw new Error("a .npy file that is cut off");
   const header = new DataView(bytes.buffer);
   const [from, length] = bytes[6] === 1 ? [10, header.getUint16(8, true)] : [12, header.getUint32(8, true)];
-  const words = String.fromCharCode(...bytes.subarray(from, from + length));
+  const words = String.fromCharCode(...bytes.subarray(from, from + Math.min(length, MAX_HEADER_BYTES)));
   const dtype = /'descr': ('[^']*'|\[.*?\])/.exec(words)?.[1].replaceAll("'", "") ?? "unknown";
   if (!/^[<>|][uif]\d+$/.test(dtype)) throw new Error(`a .npy array of type ${dtype.slice(0, 40)}; real numbers are expected (u, i or f)`);
   const shape = /'shape': \(([^)]*)\)/.exec(words)?.[1].match(/\d+/g)?.map(Number) ?? [];
