@@ -30,6 +30,17 @@ A version that was published without them has none, whatever is asked for.
 """
 
 
+IMAGES_A_CALL = 1000
+"""So many of many images are computed at once: between two layers of `conv`, ten times as many take a gigabyte."""
+
+
+def answer_in_parts(graph: Graph, pixels: Pixels, with_novelty: bool) -> Outputs:
+    """Return what `graph` answers to `pixels` (N, 784), of any number of images."""
+    parts = [graph(pixels[start : start + IMAGES_A_CALL], with_novelty) for start in range(0, len(pixels), IMAGES_A_CALL)]
+    scores = [part.novelty for part in parts if with_novelty and part.novelty is not None]
+    return Outputs(np.concatenate([part.probabilities for part in parts]), np.concatenate(scores) if scores else None)
+
+
 @contextmanager
 def native_chatter_held_back() -> Iterator[None]:
     """Hold back what C++ libraries write to file descriptor 2, and let it out only if the block fails.

@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from models.card import Evaluation, ReliabilityBin
 from models.digits import NUM_CLASSES
+from models.exported import IMAGES_A_CALL
 from training.data import Split
-
-# Images in one call: between two layers of `conv`, ten times as many take a gigabyte.
-IMAGES_A_CALL = 1000
 
 _RELIABILITY_BINS = 15
 _Z_95 = 1.959964

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 
 from models import card
 from models.architectures import build_deskew, for_litert
-from models.exported import Graph, Outputs, load_litert, load_saved_model, native_chatter_held_back
+from models.exported import Outputs, answer_in_parts, load_litert, load_saved_model, native_chatter_held_back
 from training.assessment import Candidate
-from training.evaluate import IMAGES_A_CALL, probabilities_of
+from training.evaluate import probabilities_of
 from training.novelty import scores_of, with_novelty
 
 NUM_GOLDEN = 64
@@ -56,8 +56,13 @@ def proved_parity(expected: Outputs, images: NDArray[np.uint8], folder: Path) ->
         ParityError: one is too far, or the two LiteRT files give probabilities that differ at all.
     """
     pixels, litert = images.astype(np.float32), load_litert(folder)
-    answers = {"litert": _answers(litert, pixels, True), "saved_model": _answers(load_saved_model(folder), pixels, True)}
-    if not np.array_equal(_answers(litert, pixels, False).probabilities, answers["litert"].probabilities, equal_nan=True):
+    answers = {
+        "litert": answer_in_parts(litert, pixels, True),
+        "saved_model": answer_in_parts(load_saved_model(folder), pixels, True),
+    }
+    if not np.array_equal(
+        answer_in_parts(litert, pixels, False).probabilities, answers["litert"].probabilities, equal_nan=True
+    ):
         raise ParityError("the two LiteRT files give different probabilities for the test digits")
     parity = {}
     for name, (probabilities, novelty) in answers.items():
@@ -68,12 +73,6 @@ def proved_parity(expected: Outputs, images: NDArray[np.uint8], folder: Path) ->
         parity[f"{name}_novelty"] = float(np.abs(novelty / expected.novelty - 1).max())
         _refuse_above(card.NOVELTY_TOLERANCE, parity[f"{name}_novelty"], f"the novelty of the {name} export differs")
     return parity
-
-
-def _answers(graph: Graph, pixels: NDArray[np.float32], with_novelty: bool) -> Outputs:
-    parts = [graph(pixels[start : start + IMAGES_A_CALL], with_novelty) for start in range(0, len(pixels), IMAGES_A_CALL)]
-    probabilities, scores = zip(*parts, strict=True)
-    return Outputs(np.concatenate(probabilities), np.concatenate(scores) if with_novelty else None)
 
 
 def _refuse_above(allowed: float, difference: float, what_differs: str) -> None:

@@ -9,9 +9,9 @@ import keras
 import tensorflow as tf
 
 from models.architectures import build, with_softmax
+from models.exported import IMAGES_A_CALL
 from training.augmentation import augmented
 from training.data import Split
-from training.evaluate import IMAGES_A_CALL
 from training.recipes import Recipe
 
 # Steps that TensorFlow runs in one call from Python: with fewer than 20, the calls cost more than the arithmetic.
@@ -52,7 +52,7 @@ def fit(recipe: Recipe, train: Split, validation: Split, callbacks: Sequence[ker
         **_batches(recipe, train),
         epochs=recipe.epochs,
         validation_data=(validation.images, validation.one_hot()),
-        validation_batch_size=min(len(validation), IMAGES_A_CALL),
+        validation_batch_size=IMAGES_A_CALL,
         callbacks=list(callbacks),
         verbose=0,  # pyright: ignore[reportArgumentType]: its default is "auto"
     )

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from models.card import Novelty
 from models.digits import IMAGE_SHAPE, NUM_CLASSES, NUM_PIXELS
+from models.exported import IMAGES_A_CALL
 from training.data import Split
-from training.evaluate import IMAGES_A_CALL
 
 _HEIGHT, _WIDTH = (side // 2 for side in IMAGE_SHAPE)
 _COMPONENTS = 16

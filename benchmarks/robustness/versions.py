@@ -8,10 +8,8 @@ from numpy.typing import NDArray
 
 from benchmarks.robustness.measure import Answers
 from models.card import ModelCard, Thresholds
-from models.exported import load_litert
+from models.exported import answer_in_parts, load_litert
 from models.novelty import accepted, knots_of, novelty_share
-
-_BATCH_IMAGES = 1000  # of 10,000 at once, a convolutional network would keep gigabytes
 
 
 def answering(folder: Path) -> Callable[[NDArray[np.uint8]], Answers]:
@@ -19,13 +17,10 @@ def answering(folder: Path) -> Callable[[NDArray[np.uint8]], Answers]:
     graph, card = load_litert(folder), ModelCard.read(folder)
 
     def answer(images: NDArray[np.uint8]) -> Answers:
-        batches = np.array_split(images.astype(np.float32), -(-len(images) // _BATCH_IMAGES))
-        outputs = [graph(batch, True) for batch in batches]
-        probabilities = np.concatenate([output.probabilities for output in outputs])
+        probabilities, novelty = answer_in_parts(graph, images.astype(np.float32), True)
         digits, doubt = probabilities.argmax(axis=1), 1 - probabilities.max(axis=1).astype(np.float64)
-        if card.novelty is None or card.thresholds is None:
+        if novelty is None or card.novelty is None or card.thresholds is None:
             return Answers(digits, None, {"confidence": doubt})
-        novelty = np.concatenate([output.novelty for output in outputs if output.novelty is not None])
         share = novelty_share(novelty, knots_of(card.novelty))
         scores = {"confidence": doubt, "novelty": novelty, "acceptance": _beyond(doubt, share, card.thresholds)}
         return Answers(digits, accepted(1 - doubt, share, card.thresholds), scores)

@@ -11,7 +11,7 @@ from PIL import Image
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG, REQUEST_FORMATS
 from tests.support.bodies import form_of, npy
 from tests.support.pictures import encoded
-from tests.support.project import PIXELS, SEVEN, SEVEN_PNG
+from tests.support.project import ABOUT_MODELS, PIXELS, SEVEN, SEVEN_PNG
 from tests.support.raw_http import chunked
 
 
@@ -65,25 +65,16 @@ TOKENS = [
 ]
 DOCUMENTED = [
     "/predict",
-    "/model",
-    "/model/versions",
-    "/model/weights",
-    "/model/pictures/weights.png",
-    "/samples",
-    "/perceptron",
+    *ABOUT_MODELS,
     "/livez",
-]
-DOCUMENTED += [
     "/docs",
     "/docs/docs.js",
     "/readyz",
     "/metrics",
     "/docs.json",
     "/schema.json",
-    "/",
-    "/web/maths.js",
-    "/%70redict",
 ]
+DOCUMENTED += ["/", "/web/maths.js", "/%70redict"]
 UNKNOWN = ["/predict/", "//predict", "/web/../service.py", "/web/%2e%2e/settings.py", "/model/pictures/..%2f..%2fcard.json"]
 UNKNOWN += ["/%00", "/%ff", "/a?b", "/healthz", "/docs/", "/metrics/x", "/" + "a" * 5000, "/.git/config", "/predict;x=1", "*"]
 QUERIES = ["", "?", "?explain=true", "?explain=false", "?explain=1", "?explain", "?explain=true&explain=false", "?x=%00%ff"]

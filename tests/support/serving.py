@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from service.protocols.media_types import JSON
+from tests.support.processes import in_status
 from tests.support.project import ROOT
 
 START_SECONDS = 60
@@ -57,8 +58,7 @@ class Server:
         return sum(int(each) for pair in ticks for each in pair) / os.sysconf("SC_CLK_TCK")
 
     def _sum_of_status(self, field: str) -> int:
-        lines = [line for pid in self.workers() for line in Path(f"/proc/{pid}/status").read_text().splitlines()]
-        return sum(int(line.split()[1]) for line in lines if line.startswith(f"{field}:"))
+        return sum(in_status(pid, field) for pid in self.workers())
 
     @property
     def address(self) -> tuple[str, int]:

@@ -1,4 +1,3 @@
-import re
 import time
 from pathlib import Path
 from subprocess import Popen
@@ -6,6 +5,7 @@ from subprocess import Popen
 import pytest
 
 from tests.support.command_line import started
+from tests.support.processes import in_status
 
 MOST_MIB = 1536  # compose gives the job two GiB, of which it also keeps its temporary files
 
@@ -15,8 +15,7 @@ def most_mib(process: Popen[bytes]) -> float:
     kib = 0
     while process.poll() is None:
         # Not that of wait4, which counts what the process had before it became another program: as much as this one.
-        if found := re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{process.pid}/status").read_text()):
-            kib = int(found[1])
+        kib = max(kib, in_status(process.pid, "VmHWM"))
         time.sleep(0.05)
     return kib / 1024
 

@@ -11,22 +11,13 @@ import pytest
 from service.errors import ApiError
 from service.http.auth import ApiKeyAuth
 from service.settings import Settings
-from tests.support.project import SEVEN
+from tests.support.project import ABOUT_MODELS, SEVEN
 from tests.support.raw_http import Connection
 from tests.support.serving import Server, serving
 
 KEYS = "first-key-0123456789", "second-key-987654321"
 ORIGIN = "https://page.example"
-BEHIND_THE_KEY = [
-    "/model",
-    "/model/versions",
-    "/model/weights",
-    "/model/pictures/weights.png",
-    "/samples",
-    "/perceptron",
-    "/docs.json",
-]
-BEHIND_THE_KEY += ["/schema.json", "/metrics", "/elsewhere"]
+BEHIND_THE_KEY = [*ABOUT_MODELS, "/docs.json", "/schema.json", "/metrics", "/elsewhere"]
 FILES_OF_PAGES = ["/", "/web/app.js", "/web/style.css", "/docs", "/docs/docs.js", "/docs/swagger-ui.css"]
 
 
