@@ -2,6 +2,7 @@
 
 import gzip
 import io
+from contextlib import closing
 from pathlib import Path
 
 import httpx
@@ -19,6 +20,7 @@ from tests.support.serving import Server, serving
 from tests.support.training import idx_bytes
 from training.data import Mnist
 
+KEY = "a-key-of-the-tests"
 UNREADABLE = "this browser cannot read; PNG and JPEG are sure to work."
 
 
@@ -126,17 +128,17 @@ def test_a_picture_that_the_service_finds_too_large_is_sent_smaller(page: Page, 
 
 
 def test_requests_keep_within_the_limits_of_the_service(open_page: OpenPage, home: Path, mnist: Mnist) -> None:
-    with serving(home, MAX_IMAGES="30", MAX_BODY_BYTES="100000") as limited:
-        page = open_page("#batch", url=limited.url)
+    limits = {"MAX_IMAGES": "30", "MAX_BODY_BYTES": "100000"}
+    with serving(home, **limits) as limited, closing(open_page("#batch", url=limited.url)) as page:
         choose(page, file("many.npy", npy(mnist.test.images[:100].astype("f8"))), *files_of(mnist.test.images[:70]))
         answered(page, 170)
         assert problems(page) == []
 
 
 def test_with_a_key_the_commands_take_it_from_the_environment(open_page: OpenPage, home: Path, mnist: Mnist) -> None:
-    with serving(home, API_KEYS="a-key-of-the-tests") as closed:
-        page = open_page("#batch", url=closed.url, expected="401 (Unauthorized)")
-        page.evaluate("sessionStorage.setItem('api-key', 'a-key-of-the-tests')")
+    expected = "401 (Unauthorized)"
+    with serving(home, API_KEYS=KEY) as closed, closing(open_page("#batch", url=closed.url, expected=expected)) as page:
+        page.evaluate("key => sessionStorage.setItem('api-key', key)", KEY)
         choose(page, *files_of(mnist.test.images[:2]))
         answered(page, 2)
         page.get_by_text("Send it from a program").click()

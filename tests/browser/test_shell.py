@@ -1,5 +1,6 @@
 """What the page says when the service is locked, overloaded, not ready or slow, or a part of the page is missing."""
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ KEY = "a-key-of-at-least-16"
 
 
 def test_the_page_asks_for_a_key_says_when_it_is_wrong_and_keeps_it_for_the_tab(open_page: OpenPage, home: Path) -> None:
-    with serving(home, API_KEYS=KEY) as server:
-        page = open_page(url=server.url, expected="401")
+    # The page closes before the service, whose end it would log.
+    with serving(home, API_KEYS=KEY) as server, closing(open_page(url=server.url, expected="401")) as page:
         expect(page.locator("#service")).to_have_text("This service needs an API key.")
         page.get_by_label("API key").fill("a-key-that-no-header-takes-ключ")
         page.keyboard.press("Enter")
