@@ -128,8 +128,10 @@ def test_a_picture_that_the_service_finds_too_large_is_sent_smaller(page: Page, 
 
 
 def test_requests_keep_within_the_limits_of_the_service(open_page: OpenPage, home: Path, mnist: Mnist) -> None:
-    limits = {"MAX_IMAGES": "30", "MAX_BODY_BYTES": "100000"}
-    with serving(home, **limits) as limited, closing(open_page("#batch", url=limited.url)) as page:
+    with (
+        serving(home, MAX_IMAGES="30", MAX_BODY_BYTES="100000") as limited,
+        closing(open_page("#batch", url=limited.url)) as page,
+    ):
         choose(page, file("many.npy", npy(mnist.test.images[:100].astype("f8"))), *files_of(mnist.test.images[:70]))
         answered(page, 170)
         assert problems(page) == []
