@@ -64,9 +64,12 @@ def test_every_container_is_confined(stack: Stack) -> None:
         assert {port["HostIp"] for ports in host["PortBindings"].values() for port in ports} <= {"127.0.0.1"}, service
 
 
-def test_only_the_models_are_shared_and_the_service_cannot_write_them(stack: Stack) -> None:
+def test_only_models_and_keys_are_shared_and_the_service_cannot_write_them(stack: Stack) -> None:
     mounts = inspected(stack.containers("service")[0])["Mounts"]
-    assert [(mount["Destination"], mount["RW"]) for mount in mounts] == [("/bentoml/models", False)]
+    assert {(mount["Destination"], mount["RW"]) for mount in mounts} == {
+        ("/bentoml/models", False),
+        ("/app/secrets/keys", False),
+    }
     write = "open('/bentoml/models/x', 'w')"
     refused = f"try: {write}\nexcept OSError as error: print(error.errno)"
     assert stack.compose("exec", "-T", "service", "python", "-c", refused) == "30"  # EROFS
