@@ -9,6 +9,7 @@ from bentoml.exceptions import BentoMLConfigException
 
 from models.engine import NoGpuError, require_gpu
 from service.http.app import App
+from service.http.key_file import KeyFile, KeyFileError
 from service.inference.health import EngineHealth
 from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
 from service.inference.predictor import Predictor
@@ -75,8 +76,10 @@ class DigitClassifier:
             find_version(SETTINGS.model)
             if SETTINGS.device == "gpu":
                 require_gpu()
+            if SETTINGS.api_keys_file:
+                KeyFile(SETTINGS.api_keys_file)
             check_chosen_address()
-        except (ModelLoadError, NoGpuError, AddressError) as error:
+        except (ModelLoadError, NoGpuError, KeyFileError, AddressError) as error:
             raise BentoMLConfigException(str(error)) from None
 
     # Declared without a shape, because BentoML's client then takes nested lists and arrays alike. Over HTTP the app

@@ -53,7 +53,7 @@ class App:
         self._shutdown = shutdown
         self._health = health
         self._repository = predictor.repository
-        self._keys = ApiKeyAuth(settings.api_keys, settings.public_metrics)
+        self._keys = ApiKeyAuth(settings.api_keys, settings.public_metrics, settings.api_keys_file)
         self._docs = openapi_document(settings)
         self._budget = ByteBudget(settings.max_pending_body_bytes)
         routes = [
