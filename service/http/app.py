@@ -70,6 +70,7 @@ class App:
         by_path = {route.path: route for route in routes}
         self._router = Router(by_path)
         metrics.start({_UNMATCHED, *(route.path for route in by_path.values())})
+        metrics.EXPECTED_REPLICAS.set(settings.replicas)
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
         self._timeout_seconds = settings.request_timeout_seconds
         self._is_traced = settings.tracing
