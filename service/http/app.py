@@ -74,6 +74,7 @@ class App:
         metrics.BODY_BYTES_LIMIT.set(settings.max_pending_body_bytes)
         metrics.IMAGES_QUEUED_LIMIT.set(settings.max_queued_images)
         metrics.MODEL_STORE_FREE_BYTES.read = lambda: free_bytes(self._repository.served.folder.parent)
+        metrics.EXPECTED_REPLICAS.set(settings.replicas)
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
         self._timeout_seconds = settings.request_timeout_seconds
         self._is_traced = settings.tracing

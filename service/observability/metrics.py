@@ -65,6 +65,7 @@ ACCEPTANCE = Counter(
 EXPECTED_ACCEPTANCE = Level(
     TABLE, "expected_acceptance", "Share of the validation digits that the version served accepts; 0 where it is not known."
 )
+EXPECTED_REPLICAS = Level(TABLE, "expected_replicas", "Services that there should be, as REPLICAS says; 0 where it does not.")
 MODEL_INFO = Info(
     TABLE,
     "model_info",
