@@ -26,6 +26,7 @@ TESTS = {
     "models/digits.py": ["tests/models/test_digits.py"],
     "models/card.py": ["tests/models/test_card.py"],
     "models/novelty.py": ["tests/models/test_novelty.py"],
+    "models/pointer.py": ["tests/models/test_pointer.py"],
     "training/acceptance.py": ["tests/training/test_acceptance.py"],
     "training/behaviour.py": ["tests/training/test_behaviour.py"],
     "training/calibration.py": ["tests/training/test_calibration.py"],
@@ -36,7 +37,11 @@ TESTS = {
         "tests/training/test_objections.py",
         "tests/training/test_publish.py",
     ],
-    "training/store.py": ["tests/training/test_store.py", "tests/training/test_add.py"],
+    "training/store.py": [
+        "tests/training/test_store.py",
+        "tests/training/test_add.py",
+        "tests/training/test_pointer_history.py",
+    ],
     "service/errors.py": ["tests/service/test_errors.py"],
     "service/inference/admission.py": ["tests/service/inference/test_admission.py", "tests/service/inference/test_slots.py"],
     "service/inference/batcher.py": [

@@ -107,14 +107,14 @@ def train(recipe: str | None, data: Path | None, force: bool, if_none: bool, qui
 def _found(recipe: str | None) -> tuple[str, str] | None:
     """Return the tag of the version that is served, of `recipe` if that is named, and what was done to have it so, or None.
 
-    Where another is served, the newest whole version of the recipe becomes the served one.
+    Where another is served, or `latest` is damaged, another version that there is becomes the served one.
     """
     served = None if store.problem_of_served() else store.served_card()
     if served and recipe in (None, served.recipe["name"]):
+        store.record_served()
         return served.tag, "is published already"
-    whole = (each.card for each in store.published_versions() if each.card and not each.problem)
-    versions = [card.version for card in whole if card.recipe["name"] == recipe]
-    return (store.rollback(versions[-1]), "is the served version now") if versions else None
+    version = store.version_to_serve_instead(recipe)
+    return (store.serve(version), "is the served version now") if version else None
 
 
 def _recipe(name: str, **changes: float | None) -> Recipe:
