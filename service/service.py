@@ -10,7 +10,8 @@ from bentoml.exceptions import BentoMLConfigException
 from models.engine import NoGpuError, require_gpu
 from service.http.app import App
 from service.inference.health import EngineHealth
-from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
+from service.inference.model_loading import ModelLoadError, find_version
+from service.inference.model_repository import ModelRepository, first_servable
 from service.inference.predictor import Predictor
 from service.observability.logs import configure_logs
 from service.observability.shared_rows import share_rows
@@ -71,7 +72,7 @@ class DigitClassifier:
         limit_arenas(os.environ)
         share_rows(os.environ)
         try:
-            find_version(SETTINGS.model)
+            first_servable(SETTINGS.model, find_version)
             if SETTINGS.device == "gpu":
                 require_gpu()
             check_chosen_address()

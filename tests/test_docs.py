@@ -7,9 +7,8 @@ from typing import get_args
 import pytest
 import yaml
 
-from service.errors import Reason
+from service.errors import LoadFailure, Reason
 from service.http.openapi import openapi_document
-from service.inference.model_repository import LoadFailure
 from service.settings import RENAMED, Settings
 from tests.support.documents import DOCUMENTS, anchors, links, mapped, prose, quoted, rows, section
 from tests.support.project import ROOT
