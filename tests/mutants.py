@@ -32,6 +32,7 @@ TESTS = {
     "training/calibration.py": ["tests/training/test_calibration.py"],
     "training/data.py": ["tests/training/test_data.py", "tests/training/test_split.py"],
     "training/evaluate.py": ["tests/training/test_evaluate.py"],
+    "training/prune.py": ["tests/training/test_prune.py"],
     "training/publish.py": [
         "tests/training/test_evidence.py",
         "tests/training/test_objections.py",

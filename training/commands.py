@@ -1,4 +1,4 @@
-"""The commands: train and publish, list what is published, roll back, show what a perceptron learns.
+"""The commands: train and publish, list what is published, roll back, prune, show what a perceptron learns.
 
 The result is a sentence on a terminal; elsewhere, and with --quiet, it is one JSON object on the last line of output.
 """
@@ -20,6 +20,7 @@ from training import store
 from training.data import BUNDLED_DATA, DataError, Mnist, read_mnist
 from training.logic_gates import print_gates
 from training.output import OutputError, fail, writing
+from training.prune import prune
 from training.recipes import RECIPES, Recipe
 
 if TYPE_CHECKING:
@@ -221,6 +222,19 @@ def rollback(version: str | None) -> int:
     is_repair = version is None and store.problem_of_served() is not None
     tag = store.rollback(version)
     done = f"{tag} is the served version now" + (", the newest whole one" if is_repair else "")
+    with writing(sys.stdout, done):
+        print(f"{done}.")
+    return 0
+
+
+@_commands.command("prune")
+@click.option("--keep", help="Newest whole versions to keep.", type=click.IntRange(min=1), required=True)
+@_option("--dry-run", "Remove nothing, and say what would be", "off", is_flag=True)
+def prune_versions(keep: int, dry_run: bool) -> int:
+    """Remove old versions, but neither the served one nor the one that would be served in its place."""
+    removed = prune(keep, dry_run=dry_run)
+    which = f"{sum(removed.values()):,} bytes{': ' if removed else ''}{', '.join(removed)}"
+    done = f"{len(removed)} version{'' if len(removed) == 1 else 's'} {'would be ' if dry_run else ''}removed, {which}"
     with writing(sys.stdout, done):
         print(f"{done}.")
     return 0
