@@ -11,7 +11,8 @@ from models.engine import NoGpuError, require_gpu
 from service.http.app import App
 from service.http.key_file import KeyFile, KeyFileError
 from service.inference.health import EngineHealth
-from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
+from service.inference.model_loading import ModelLoadError, find_version
+from service.inference.model_repository import ModelRepository, first_servable
 from service.inference.predictor import Predictor
 from service.observability.logs import configure_logs
 from service.observability.sampling import sample
@@ -73,7 +74,7 @@ class DigitClassifier:
         limit_arenas(os.environ)
         share_rows(os.environ)
         try:
-            find_version(SETTINGS.model)
+            first_servable(SETTINGS.model, find_version)
             if SETTINGS.device == "gpu":
                 require_gpu()
             if SETTINGS.api_keys_file:

@@ -137,7 +137,8 @@ class App:
         return Response(version.card.model_dump_json(), media_type=JSON, headers={"X-Model-Version": version.card.version})
 
     async def _versions(self, request: Request) -> Response:
-        versions = await asyncio.to_thread(list_versions, self._repository.served)
+        repository = self._repository
+        versions = await asyncio.to_thread(list_versions, repository.served, is_fallback=repository.is_fallback)
         return Response(versions.model_dump_json(), media_type=JSON)
 
     async def _livez(self, request: Request) -> Response:

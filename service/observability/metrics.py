@@ -75,6 +75,9 @@ MODEL_INFO = Info(
 MODEL_LOAD_FAILURES = Counter(
     TABLE, "model_load_failures", "Versions in the store that could not be served.", reason=LOAD_FAILURES
 )
+MODEL_REFUSED = Level(TABLE, "model_refused", "1 while `latest` names a version that this service refuses.")
+MODEL_FALLBACK = Level(TABLE, "model_fallback", "1 while an earlier version is served because `latest` could not be.")
+MODEL_FALLBACKS = Counter(TABLE, "model_fallbacks", "Starts of a worker with an earlier version than `latest` names.")
 
 WORKERS = Gauge(TABLE, "workers", "Workers that live.")
 WORKER_STARTS = Counter(TABLE, "worker_starts", "Workers that were started.")
