@@ -32,6 +32,7 @@ REJECTED = Counter(TABLE, "rejected", "Requests answered with an error, by reaso
 FAILED_HANDSHAKES = Counter(TABLE, "failed_handshakes", "Connections that ended in the TLS handshake.")
 UNREAD_ANSWERS = Counter(TABLE, "unread_answers", "Connections cut off because the client did not read its answer.")
 BODY_BYTES_PENDING = Gauge(TABLE, "body_bytes_pending", "Bytes of bodies and answers that are received, wait or are sent.")
+WORKERS_KILLED = Counter(TABLE, "workers_killed", "Workers that the watchdog has killed because they hung.")
 # Sums, as Triton has them: a histogram for each stage would double what counting costs.
 STAGE_SECONDS = Counter(TABLE, "stage_seconds", "Seconds that answered requests spent in each stage, added up.", stage=STAGES)
 IMAGES_QUEUED = Gauge(TABLE, "images_queued", "Images that wait for the engine.")
