@@ -9,20 +9,18 @@ limit=${ROLL_SECONDS:-120}
 
 say() { echo "roll: $*" >&2; }
 
-remove() {
-    docker stop "$@" >/dev/null && docker rm "$@" >/dev/null
+new() {
+    docker compose ps -aq service | grep -vxF "$old"
 }
 
+# Several names are one argument each: nothing is quoted here.
 give_up() {
     trap '' INT TERM
     say "$1; the old replicas go on serving, and the new ones are removed."
-    # shellcheck disable=SC2046 # several names
-    remove $(new)
+    # A replica that is still starting ignores SIGTERM.
+    docker stop -t 10 $(new) >/dev/null || true
+    docker rm -f $(new) >/dev/null
     exit 1
-}
-
-new() {
-    docker compose ps -aq service | grep -vxF "$old"
 }
 
 are_ready() {
@@ -51,6 +49,6 @@ done
 sleep 2
 trap '' INT TERM
 say "stopping $count old"
-# shellcheck disable=SC2086 # several names
-remove $old
+docker stop $old >/dev/null
+docker rm $old >/dev/null
 say "done"
