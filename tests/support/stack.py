@@ -64,7 +64,8 @@ class Stack:
     def __init__(self, project: str) -> None:
         self.project = project
         self.addresses = {
-            name: f"127.0.0.1:{free_port()}" for name in ("PROXY_ADDRESS", "PROMETHEUS_ADDRESS", "GRAFANA_ADDRESS")
+            name: f"127.0.0.1:{free_port()}"
+            for name in ("PROXY_ADDRESS", "PROMETHEUS_ADDRESS", "ALERTMANAGER_ADDRESS", "GRAFANA_ADDRESS")
         }
         self.environment = self.addresses | {"COMPOSE_PROJECT_NAME": project, "ACCESS_LOG": "true"}
 
