@@ -33,9 +33,15 @@ docker compose rm -f service >/dev/null
 old=$(docker compose ps -q service)
 count=$(echo "$old" | grep -c .) || { say "no replica is running; docker compose up -d starts them."; exit 1; }
 
+slots=$(docker compose config proxy | sed -n 's/^ *MAX_REPLICAS: *"\([0-9]*\)".*/\1/p')
+if [ $((2 * count)) -gt "$slots" ]; then
+    say "$count replicas need room for as many new ones, but the proxy has $slots places: set MAX_REPLICAS=$((2 * count))."
+    exit 1
+fi
+
 trap 'give_up interrupted' INT TERM
 say "starting $count new"
-docker compose up -d --no-deps --no-recreate --scale service=$((2 * count)) service
+docker compose up -d --no-deps --no-recreate --scale service=$((2 * count)) service || give_up "not started"
 end=$(($(date +%s) + limit))
 until are_ready; do
     if [ "$(date +%s)" -ge "$end" ]; then

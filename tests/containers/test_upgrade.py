@@ -33,7 +33,7 @@ def test_a_training_that_fails_with_nothing_to_serve_ends_the_start_and_says_why
     stack = Stack("digits-untrained")
     stack.environment |= BAD_RECIPE
     try:
-        with pytest.raises(AssertionError, match="train.*exit 2"):
+        with pytest.raises(AssertionError, match=r"train.*exit 2"):
             stack.compose("up", "--wait", "--wait-timeout", "60", "train", "service")
         assert "nonsense" in stack.compose("logs", "train")
     finally:
