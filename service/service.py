@@ -14,6 +14,7 @@ from service.inference.health import EngineHealth
 from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
 from service.inference.predictor import Predictor
 from service.observability.logs import configure_logs
+from service.observability.sampling import sample
 from service.observability.shared_rows import share_rows
 from service.process.listening import DEFAULT_HOST, AddressError, check_chosen_address
 from service.process.memory import freeze_start_up_heap, keep_freed_memory, limit_arenas
@@ -58,7 +59,7 @@ class DigitClassifier:
         raise_open_files_limit()
         REPOSITORY.load()
         SHUTDOWN.begin_on_sigterm()
-        watches = (REPOSITORY.watch(SETTINGS.model_poll_seconds), HEALTH.watch())
+        watches = (REPOSITORY.watch(SETTINGS.model_poll_seconds), HEALTH.watch(), sample())
         # Held here, because the event loop holds its tasks only weakly.
         self._watching = [asyncio.get_running_loop().create_task(watch) for watch in watches]
         freeze_start_up_heap()

@@ -59,6 +59,7 @@ class Settings(BaseModel):
     max_novelty: float | None = Field(
         default=None, ge=0, le=1, description="novelty up to which an answer is accepted; empty: as the model card says"
     )
+    replicas: int = Field(default=0, ge=0, description="services that there should be, for alerts; 0: not said")
     workers: int = Field(default=1, ge=1, description="processes of the service")
     max_images: int = Field(default=1024, ge=1, description="images in one request")
     max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="bytes in the body of one request")
