@@ -14,6 +14,7 @@ from tests.support.project import ROOT
 from tests.support.rules import ALERTS, RECORDS, RULES
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
+PROXY = (ROOT / "deploy/proxy/haproxy.cfg").read_text()
 SERVICES = yaml.safe_load(COMPOSE)["services"]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/digit-classifier.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
@@ -110,5 +111,11 @@ def test_a_service_is_pinned_limited_confined_and_has_its_logs_rotated(name: str
 def test_the_proxy_has_the_services_limit_and_alone_is_published() -> None:
     proxy, service = (SERVICES[name] for name in ("proxy", "service"))
     assert proxy["environment"]["MAX_BODY_BYTES"] == service["environment"]["MAX_BODY_BYTES"]
-    assert proxy["ports"] == ["${PROXY_ADDRESS:-127.0.0.1:3000}:3000"]
+    assert proxy["ports"] == ["${PROXY_ADDRESS:-127.0.0.1:3000}:3000", "${TLS_ADDRESS:-127.0.0.1:3443}:3443"]
     assert "ports" not in service
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_an_error_of_the_proxy_that_passes_says_when_to_try_again(status: int) -> None:
+    (line,) = [line for line in PROXY.splitlines() if f"http-error status {status} " in line]
+    assert re.search(r" hdr Retry-After [1-9]$", line)
