@@ -1,10 +1,20 @@
 """The settings of the service, read from environment variables of the same names in capitals."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from models.digits import MODEL_NAME
 from models.engine import Device
@@ -26,6 +36,13 @@ RENAMED = MappingProxyType(
 
 def _split(listed: object) -> object:
     return [each.strip() for each in listed.split(",")] if isinstance(listed, str) else listed
+
+
+def check_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `keys` if each may be an API key. Raises ValueError, which shows none of them."""
+    if any(len(key) < _MIN_KEY_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key for key in keys):
+        raise ValueError(f"each key needs at least {_MIN_KEY_CHARACTERS} ASCII characters and no spaces")
+    return keys
 
 
 class Settings(BaseModel):
@@ -66,8 +83,11 @@ class Settings(BaseModel):
     )
     access_log: bool = Field(default=False, description="log a line for each request")
     tracing: bool = Field(default=False, description="trace requests with OpenTelemetry")
-    api_keys: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+    api_keys: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(check_keys)] = Field(
         default=(), repr=False, description="keys, separated by commas, one of which a request must have"
+    )
+    api_keys_file: Path | None = Field(
+        default=None, description="file with more keys, one in a line; it is read again when it changes"
     )
     public_metrics: bool = Field(default=False, description="answer /metrics without a key")
     api_docs: bool = Field(default=True, description="serve the viewer of the API at /docs")
@@ -81,13 +101,6 @@ class Settings(BaseModel):
         if not tag.startswith(f"{MODEL_NAME}:") or tag == f"{MODEL_NAME}:":
             raise ValueError(f"a tag such as {MODEL_NAME}:latest is expected")
         return tag
-
-    @field_validator("api_keys")
-    @classmethod
-    def _are_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
-        if any(len(key) < _MIN_KEY_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key for key in keys):
-            raise ValueError(f"each key needs at least {_MIN_KEY_CHARACTERS} ASCII characters and no spaces")
-        return keys
 
     @model_validator(mode="after")
     def _a_request_fits_into_the_queue(self) -> Self:

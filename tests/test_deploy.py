@@ -101,6 +101,8 @@ def test_a_service_is_pinned_limited_confined_and_has_its_logs_rotated(name: str
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+    assert service["memswap_limit"] == service["mem_limit"]  # which is no swap
+    assert all("size=" in tmpfs for tmpfs in service.get("tmpfs", []))
     assert "privileged" not in service
     assert all(":-127.0.0.1:" in port for port in service.get("ports", []))
 

@@ -9,6 +9,7 @@ import pytest
 from service.errors import Reason
 from service.http.openapi import openapi_document
 from service.inference.model_repository import LoadFailure
+from service.observability import metrics
 from service.settings import RENAMED, Settings
 from tests.support.documents import DOCUMENTS, anchors, links, mapped, prose, quoted, rows, section
 from tests.support.project import ROOT
@@ -98,6 +99,18 @@ def test_the_reasons_are_the_codes() -> None:
     assert sorted(errors) == sorted(get_args(Reason))
     failures = [name for cells in rows(section("docs/metrics.md", "## Reasons of load failures")) for name in quoted(cells[0])]
     assert sorted(failures) == sorted(get_args(LoadFailure))
+
+
+def test_the_metrics_their_types_and_labels_are_the_codes() -> None:
+    metrics.start(())
+    names = {"counter": "{}_total"}
+    coded = {
+        names.get(each.type, "{}").format(each.name): (each.type, sorted(vars(each)["_labelnames"]))
+        for each in metrics.TABLE.collect()
+    }
+    tables = [cells for cells in rows((ROOT / "docs/metrics.md").read_text()) if cells[0].startswith("`digit_classifier_")]
+    assert {quoted(name)[0]: (kind, sorted(quoted(labels))) for name, kind, labels, _ in tables} == coded
+    assert len(tables) == len(coded)
 
 
 def test_every_error_status_is_one_of_the_openapi_document_and_the_other_way_round() -> None:

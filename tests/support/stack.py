@@ -73,6 +73,11 @@ class Stack:
     def url(self) -> str:
         return f"http://{self.addresses['PROXY_ADDRESS']}"
 
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.addresses["PROXY_ADDRESS"].partition(":")
+        return host, int(port)
+
     def compose(self, *arguments: str) -> str:
         return run("docker", "compose", *arguments, environment=self.environment)
 
