@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 
 from service.observability import metrics
-from service.observability.series import Counter, Histogram
 from service.settings import RENAMED, Settings
 from tests.support.project import ROOT
 from tests.support.rules import ALERTS, RECORDS, RULES
@@ -23,8 +23,8 @@ DATASOURCE = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/pro
 
 def exposed_names() -> set[str]:
     """Return the names of all series that `service/observability/metrics.py` exposes."""
-    suffixes = {Counter: ("_total",), Histogram: ("_bucket", "_sum", "_count")}
-    return {f"{family.name}{suffix}" for family in metrics.TABLE.families for suffix in suffixes.get(type(family), ("",))}
+    suffixes = {CounterMetricFamily: ("_total",), HistogramMetricFamily: ("_bucket", "_sum", "_count")}
+    return {f"{family.name}{suffix}" for family in metrics.TABLE.families for suffix in suffixes.get(family.exposed_as, ("",))}
 
 
 def test_every_metric_that_is_asked_for_is_one_of_the_services() -> None:
