@@ -11,13 +11,15 @@ from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricF
 from service.observability import metrics
 from service.settings import RENAMED, Settings
 from tests.support.project import ROOT
-from tests.support.rules import ALERTS, RECORDS, RULES
+from tests.support.rules import ALERTS, RECORDS, RULES, RUNBOOK_QUERIES
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 SERVICES = yaml.safe_load(COMPOSE)["services"]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/digit-classifier.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]] + [rule["expr"] for rule in RULES]
+QUERIES = (
+    [target["expr"] for panel in PANELS for target in panel["targets"]] + [rule["expr"] for rule in RULES] + RUNBOOK_QUERIES
+)
 DATASOURCE = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"][0]
 
 
