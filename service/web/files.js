@@ -1,7 +1,7 @@
 /** Files of many images, or of their labels: IDX and .npy, cut into what the service takes. Nothing of the page.
  *
- * @typedef {{count: number, type: string, imageBytes: number, body: (from: number, to: number) => Uint8Array<ArrayBuffer>, pixels?: (index: number) => Uint8Array}} Images
- *   `body` is a request's, of the images `from` up to `to`; `pixels`, where the page can read them, is one image as bytes
+ * @typedef {{count: number, imageBytes: number, body: (from: number, to: number) => Blob, pixels?: (index: number) => Uint8Array}} Images
+ *   `body` is a request's, of the images `from` up to `to`: a Blob, which Chromium sends in a tenth of the time of its bytes; `pixels`, where the page can read them, is one image as bytes
  * @typedef {{data: Uint8Array, shape: number[], dtype: string, isFortran?: boolean, isIdx?: boolean}} Stored
  */
 
@@ -54,15 +54,11 @@ function cut({ data, shape, dtype, isFortran, isIdx }, count, size) {
   // In Fortran order the values of one place lie together for all images, so that rows are a piece of each of 784 columns.
   const [columns, step] = isFortran ? [NUM_PIXELS, size] : [1, NUM_PIXELS * size];
   const body = (/** @type {number} */ from, /** @type {number} */ to) => {
-    const header = isIdx ? [] : npyHeader(dtype, [to - from, ...shape.slice(1)], isFortran);
-    const bytes = new Uint8Array(header.length + (to - from) * NUM_PIXELS * size);
-    bytes.set(header);
-    for (let column = 0; column < columns; column++)
-      bytes.set(data.subarray((column * count + from) * step, (column * count + to) * step), header.length + column * (to - from) * step);
-    return bytes;
+    const parts = Array.from({ length: columns }, (_, column) => data.subarray((column * count + from) * step, (column * count + to) * step));
+    const header = isIdx ? [] : [npyHeader(dtype, [to - from, ...shape.slice(1)], isFortran)];
+    return new Blob(/** @type {BlobPart[]} */ ([...header, ...parts]), { type: `application/${isIdx ? "octet-stream" : "x-npy"}` });
   };
-  const type = `application/${isIdx ? "octet-stream" : "x-npy"}`;
-  return { count, type, imageBytes: size * NUM_PIXELS, body, pixels: isFortran ? undefined : pixelsOf(data, dtype) };
+  return { count, imageBytes: size * NUM_PIXELS, body, pixels: isFortran ? undefined : pixelsOf(data, dtype) };
 }
 
 /** Images as bytes, rounded as the service does. @type {(data: Uint8Array, dtype: string) => ((index: number) => Uint8Array) | undefined} */

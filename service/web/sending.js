@@ -78,13 +78,13 @@ async function* answerPictures(pictures, listener) {
 }
 
 /** @param {string} name @param {import("./files.js").Images} images @param {number} step @param {Listener} listener @returns {AsyncGenerator<Part>} */
-async function* answerImages(name, { count, type, body, pixels }, step, listener) {
+async function* answerImages(name, { count, body, pixels }, step, listener) {
   // What can be read here is what the model sees, unless it deskews that; all else comes back, which takes longer.
   const known = present.card?.capabilities.includes("deskewed_evidence") === false ? pixels : undefined;
   for (let from = 0; from < count; from += step) {
     const to = Math.min(from + step, count);
     try {
-      const answer = await ask(listener, `predict${known ? "" : "?seen=true"}`, { method: "POST", headers: { "content-type": type }, body: body(from, to) });
+      const answer = await ask(listener, `predict${known ? "" : "?seen=true"}`, { method: "POST", body: body(from, to) });
       const rows = rowsOf(answer, (place) => ({ name, index: from + place, isOfMany: true, seen: known?.(from + place) }));
       yield { files: (to - from) / count, rows, hint: answer.hint && `${name}: ${answer.hint}` };
     } catch (error) {

@@ -18,9 +18,11 @@ READ = """async ([bytes, from, to]) => {
   const content = new Uint8Array(bytes);
   if (!isArray(String.fromCharCode(...content.slice(0, 16)))) return null;
   try {
-    const { count, labels, type, imageBytes, body, pixels } = readArray(content);
+    const { count, labels, imageBytes, body, pixels } = readArray(content);
     if (labels) return { labels };
-    return { count, type, imageBytes, body: [...body(from, to)], first: pixels && [...pixels(0)] };
+    const part = body(from, to);
+    const sent = [...new Uint8Array(await part.arrayBuffer())];
+    return { count, type: part.type, imageBytes, body: sent, first: pixels && [...pixels(0)] };
   } catch (error) {
     return error.message;
   }
