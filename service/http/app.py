@@ -54,7 +54,7 @@ class App:
         self._shutdown = shutdown
         self._health = health
         self._repository = predictor.repository
-        self._keys = ApiKeyAuth(settings.api_keys, settings.public_metrics)
+        self._keys = ApiKeyAuth(settings.api_keys, settings.public_metrics, settings.api_keys_file)
         self._docs = openapi_document(settings)
         self._budget = ByteBudget(settings.max_pending_body_bytes)
         routes = [
@@ -75,6 +75,7 @@ class App:
         metrics.BODY_BYTES_LIMIT.set(settings.max_pending_body_bytes)
         metrics.IMAGES_QUEUED_LIMIT.set(settings.max_queued_images)
         metrics.MODEL_STORE_FREE_BYTES.read = lambda: free_bytes(self._repository.served.folder.parent)
+        metrics.EXPECTED_REPLICAS.set(settings.replicas)
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
         # When the engine will have been asked once more, and when this worker will have stopped.
         self._retry_silent_seconds = whole_seconds(settings.request_timeout_seconds)
@@ -136,7 +137,8 @@ class App:
         return Response(version.card.model_dump_json(), media_type=JSON, headers={"X-Model-Version": version.card.version})
 
     async def _versions(self, request: Request) -> Response:
-        versions = await asyncio.to_thread(list_versions, self._repository.served)
+        repository = self._repository
+        versions = await asyncio.to_thread(list_versions, repository.served, is_fallback=repository.is_fallback)
         return Response(versions.model_dump_json(), media_type=JSON)
 
     async def _livez(self, request: Request) -> Response:
