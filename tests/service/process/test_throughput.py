@@ -21,13 +21,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 def after(clock: Clock, throughput: Throughput, seconds: float, left: float) -> Throughput:
     """Return the same `throughput`, `seconds` later, in which so much has `left`."""
     clock.seconds += seconds
-    throughput.count(left)
+    throughput.left += left
     return throughput
 
 
 def test_where_nothing_was_measured_it_is_one_second(clock: Clock) -> None:
     throughput = Throughput()
-    throughput.count(1000)
+    throughput.left += 1000
     assert throughput.retry_seconds(10_000) == 1
     assert after(clock, throughput, 0.01, 1).retry_seconds(10_000) == 1  # by so little nothing is known
 
