@@ -9,11 +9,13 @@ from bentoml.exceptions import BentoMLConfigException
 
 from models.engine import NoGpuError, require_gpu
 from service.http.app import App
+from service.http.key_file import KeyFile, KeyFileError
 from service.inference.health import EngineHealth
 from service.inference.model_loading import ModelLoadError, find_version
 from service.inference.model_repository import ModelRepository, first_servable
 from service.inference.predictor import Predictor
 from service.observability.logs import configure_logs
+from service.observability.sampling import sample
 from service.observability.shared_rows import share_rows
 from service.process.listening import DEFAULT_HOST, AddressError, check_chosen_address
 from service.process.memory import freeze_start_up_heap, keep_freed_memory, limit_arenas
@@ -58,7 +60,7 @@ class DigitClassifier:
         raise_open_files_limit()
         REPOSITORY.load()
         SHUTDOWN.begin_on_sigterm()
-        watches = (REPOSITORY.watch(SETTINGS.model_poll_seconds), HEALTH.watch())
+        watches = (REPOSITORY.watch(SETTINGS.model_poll_seconds), HEALTH.watch(), sample())
         # Held here, because the event loop holds its tasks only weakly.
         self._watching = [asyncio.get_running_loop().create_task(watch) for watch in watches]
         freeze_start_up_heap()
@@ -75,8 +77,10 @@ class DigitClassifier:
             first_servable(SETTINGS.model, find_version)
             if SETTINGS.device == "gpu":
                 require_gpu()
+            if SETTINGS.api_keys_file:
+                KeyFile(SETTINGS.api_keys_file)
             check_chosen_address()
-        except (ModelLoadError, NoGpuError, AddressError) as error:
+        except (ModelLoadError, NoGpuError, KeyFileError, AddressError) as error:
             raise BentoMLConfigException(str(error)) from None
 
     # Declared without a shape, because BentoML's client then takes nested lists and arrays alike. Over HTTP the app

@@ -28,6 +28,7 @@ from service.inference.health import EngineHealth
 from service.inference.predictor import Predictor
 from service.inference.versions import list_versions
 from service.observability import metrics
+from service.observability.machine import free_bytes
 from service.process.shutdown import Shutdown
 from service.protocols.media_types import JSON
 from service.protocols.native import encode_error
@@ -52,7 +53,7 @@ class App:
         self._shutdown = shutdown
         self._health = health
         self._repository = predictor.repository
-        self._keys = ApiKeyAuth(settings.api_keys, settings.public_metrics)
+        self._keys = ApiKeyAuth(settings.api_keys, settings.public_metrics, settings.api_keys_file)
         self._docs = openapi_document(settings)
         self._budget = ByteBudget(settings.max_pending_body_bytes)
         routes = [
@@ -70,6 +71,10 @@ class App:
         by_path = {route.path: route for route in routes}
         self._router = Router(by_path)
         metrics.start({_UNMATCHED, *(route.path for route in by_path.values())})
+        metrics.BODY_BYTES_LIMIT.set(settings.max_pending_body_bytes)
+        metrics.IMAGES_QUEUED_LIMIT.set(settings.max_queued_images)
+        metrics.MODEL_STORE_FREE_BYTES.read = lambda: free_bytes(self._repository.served.folder.parent)
+        metrics.EXPECTED_REPLICAS.set(settings.replicas)
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
         self._timeout_seconds = settings.request_timeout_seconds
         self._is_traced = settings.tracing

@@ -47,7 +47,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         },
         "components": {"schemas": _schemas()},
     }
-    if settings.api_keys:
+    if settings.api_keys or settings.api_keys_file:
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"key": []}]
         for path in public_routes(settings.public_metrics) & document["paths"].keys():

@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Self
+from typing import Literal, Self
 
 from starlette.types import Message, Receive
 
@@ -18,15 +18,25 @@ _TRUSTED_SECONDS = 1
 
 @dataclass(slots=True)
 class ByteBudget:
-    """How many bytes may be pending together, how many are, and how many of those are answers that clients have not read."""
+    """How many bytes may be pending together, how many are, and how many of those are answers that clients have not read.
+
+    `size` says which bodies it is for: answers count with the large ones.
+    """
 
     limit: int
+    size: Literal["small", "large"] = "large"
     reserved: int = 0
     unsent: int = 0
 
-    def add(self, size: int) -> None:
-        self.reserved += size
-        metrics.BODY_BYTES_PENDING.add(size)
+    def add(self, num_bytes: int) -> None:
+        self.reserved += num_bytes
+        metrics.BODY_BYTES_PENDING.add(num_bytes, self.size)
+
+    def add_unsent(self, num_bytes: int) -> None:
+        """Add bytes of answers: they count in what is pending, too."""
+        self.unsent += num_bytes
+        metrics.ANSWER_BYTES_PENDING.add(num_bytes)
+        self.add(num_bytes)
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +79,7 @@ class BodyReader:
     def __init__(self, max_body_bytes: int, budget: ByteBudget, seconds: float) -> None:
         self._max_body_bytes = max_body_bytes
         self._seconds = seconds
-        self._small, self._large = ByteBudget(budget.limit), budget
+        self._small, self._large = ByteBudget(budget.limit, "small"), budget
 
     @property
     def pending_bytes(self) -> int:

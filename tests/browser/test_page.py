@@ -39,7 +39,7 @@ def show(page: Page, view: str, mnist: Mnist) -> None:
         page.locator("#files").set_input_files([file])  # pyright: ignore[reportArgumentType]
         expect(page.locator("#progress")).to_contain_text("1,000 answered, ")
     if view == "model":
-        page.locator("#curve").evaluate(WHEN_PAINTED)
+        page.locator("#learning_curve").evaluate(WHEN_PAINTED)
     if view in ("perceptron", "hidden", "points"):
         expect(page.locator("#formula")).not_to_be_empty()
     if view == "live":

@@ -147,7 +147,7 @@ def test_a_tapped_sample_is_answered_in_view(open_page: OpenPage) -> None:
 def test_on_a_phone_no_link_is_cut_off_and_the_learning_curve_can_be_read(open_page: OpenPage) -> None:
     page = open_page("#model", size=PHONE)
     assert page.locator("nav").evaluate("nav => nav.scrollWidth <= nav.clientWidth")
-    curve = page.locator("#curve").bounding_box()
+    curve = page.locator("#learning_curve").bounding_box()
     assert curve
     assert curve["width"] >= 600
-    assert page.locator("#curve").evaluate("curve => getComputedStyle(curve.parentElement).overflowX") == "auto"
+    assert page.locator("#learning_curve").evaluate("curve => getComputedStyle(curve.parentElement).overflowX") == "auto"

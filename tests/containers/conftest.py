@@ -17,8 +17,12 @@ from tests.support.project import ROOT
 from tests.support.stack import Stack, docker, exists, run
 
 HERE = Path(__file__).parent
-STAND_INS = ("proxy", "prometheus")
-STAND_IN_FILES = {"proxy": "haproxy.Dockerfile", "prometheus": "prometheus.Dockerfile"}
+STAND_IN_FILES = {
+    "proxy": "haproxy.Dockerfile",
+    "prometheus": "prometheus.Dockerfile",
+    "blackbox": "blackbox.Dockerfile",
+    "alertmanager": "alertmanager.Dockerfile",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

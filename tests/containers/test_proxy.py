@@ -13,8 +13,7 @@ MEBIBYTE = 2**20
 
 
 def connected(stack: Stack, sent: bytes) -> socket.socket:
-    host, _, port = stack.addresses["PROXY_ADDRESS"].partition(":")
-    connection = socket.create_connection((host, int(port)))
+    connection = socket.create_connection(stack.address)
     connection.sendall(sent)
     return connection
 

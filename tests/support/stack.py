@@ -64,13 +64,19 @@ class Stack:
     def __init__(self, project: str) -> None:
         self.project = project
         self.addresses = {
-            name: f"127.0.0.1:{free_port()}" for name in ("PROXY_ADDRESS", "PROMETHEUS_ADDRESS", "GRAFANA_ADDRESS")
+            name: f"127.0.0.1:{free_port()}"
+            for name in ("PROXY_ADDRESS", "PROMETHEUS_ADDRESS", "ALERTMANAGER_ADDRESS", "GRAFANA_ADDRESS")
         }
         self.environment = self.addresses | {"COMPOSE_PROJECT_NAME": project, "ACCESS_LOG": "true"}
 
     @property
     def url(self) -> str:
         return f"http://{self.addresses['PROXY_ADDRESS']}"
+
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.addresses["PROXY_ADDRESS"].partition(":")
+        return host, int(port)
 
     def compose(self, *arguments: str) -> str:
         return run("docker", "compose", *arguments, environment=self.environment)

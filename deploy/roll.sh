@@ -1,0 +1,56 @@
+#!/bin/sh
+# Replace the replicas of the service by ones of the image and settings of now, without losing a request: as many new ones
+# beside the old ones, and once all of them are ready the old ones drain, stop and are removed. `make roll` builds the image first.
+set -eu
+cd "$(dirname "$0")/.."
+
+# For the new replicas to be ready, in seconds.
+limit=${ROLL_SECONDS:-120}
+
+say() { echo "roll: $*" >&2; }
+
+remove() {
+    docker stop "$@" >/dev/null && docker rm "$@" >/dev/null
+}
+
+give_up() {
+    trap '' INT TERM
+    say "$1; the old replicas go on serving, and the new ones are removed."
+    # shellcheck disable=SC2046 # several names
+    remove $(new)
+    exit 1
+}
+
+new() {
+    docker compose ps -aq service | grep -vxF "$old"
+}
+
+are_ready() {
+    for each in $(new); do
+        test "$(docker inspect -f '{{.State.Health.Status}}' "$each")" = healthy || return 1
+    done
+}
+
+docker compose rm -f service >/dev/null
+old=$(docker compose ps -q service)
+count=$(echo "$old" | grep -c .) || { say "no replica is running; docker compose up -d starts them."; exit 1; }
+
+trap 'give_up interrupted' INT TERM
+say "starting $count new"
+docker compose up -d --no-deps --no-recreate --scale service=$((2 * count)) service
+end=$(($(date +%s) + limit))
+until are_ready; do
+    if [ "$(date +%s)" -ge "$end" ]; then
+        docker logs --tail 10 "$(new | head -n 1)" >&2
+        give_up "not ready after $limit s, and said the above"
+    fi
+    sleep 1
+done
+
+# The proxy looks for new addresses each second, and asks each three times a second.
+sleep 2
+trap '' INT TERM
+say "stopping $count old"
+# shellcheck disable=SC2086 # several names
+remove $old
+say "done"
