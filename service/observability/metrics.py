@@ -48,6 +48,7 @@ BODY_BYTES_PENDING = Gauge(
 )
 BODY_BYTES_LIMIT = Gauge(TABLE, "body_bytes_limit", "Bytes that may be pending, of bodies of each size.")
 ANSWER_BYTES_PENDING = Gauge(TABLE, "answer_bytes_pending", "Bytes of answers that clients have not taken yet.")
+WORKERS_KILLED = Counter(TABLE, "workers_killed", "Workers that the watchdog has killed because they hung.")
 # Sums, as Triton has them: a histogram for each stage would double what counting costs.
 STAGE_SECONDS = Counter(TABLE, "stage_seconds", "Seconds that answered requests spent in each stage, added up.", stage=STAGES)
 IMAGES_QUEUED = Gauge(TABLE, "images_queued", "Images that wait for the engine.")
