@@ -12,7 +12,9 @@ from tests.support.project import ROOT
 from tests.support.stack import Stack
 from tests.support.waiting import until
 
-BACKUP, RESTORE = (line for line in section("docs/operations.md", "## Backup and restore").splitlines() if "models.tar" in line)
+BACKUP, RESTORE = (
+    line for line in section("docs/operations.md", "## Backup and restore").splitlines() if "flock train" in line
+)
 ASK = "import json, urllib.request as it; print(json.load(it.urlopen('http://127.0.0.1:3000/model', timeout=5))['version'])"
 
 
