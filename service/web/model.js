@@ -1,8 +1,8 @@
-/** The view of the model card: in words, as charts of reliability and of coverage, as a confusion matrix. */
+/** The view of the model card: in words, as a confusion matrix, and in the charts that training drew. */
 
-import { byId, element, line, number, percent, polyline, shape, text } from "./paint.js";
+import { byId, element, number, percent } from "./paint.js";
 import { paintFrom } from "./pictures.js";
-import { onChange, present, whenShown } from "./present.js";
+import { onChange, whenShown } from "./present.js";
 
 const OPTIMIZERS = { adam: "Adam", sgd: "plain gradient descent" };
 const ARCHITECTURES = {
@@ -14,14 +14,16 @@ const date = new Intl.DateTimeFormat("en-GB", { dateStyle: "long", timeStyle: "s
 
 export function startModel() {
   onChange(({ card }) => card && show(card));
-  // The version is in the address, so that a picture of another one is not taken from memory.
-  whenShown("model", ["card"], () => present.card && paintFrom(byId("curve"), `model/pictures/learning_curve.png?${present.card.version}`));
+  whenShown("model", ["card"], () => {
+    for (const canvas of document.querySelectorAll("#view-model figure:not([hidden]) canvas")) paintFrom(canvas);
+  });
 }
 
 function show(/** @type {any} */ card) {
   showWords(card);
   showFacts(card);
-  showReliability(card.test);
+  byId("reliability-words").textContent = "On the dashed line it would be right as often as it is sure. It is off by " +
+    `${(100 * card.test.calibration_error).toFixed(1)} points on average.`;
   showCoverage(card);
   showMistakes(card.test.confusion);
   showBehaviour(card.behaviour);
@@ -70,55 +72,14 @@ function showBehaviour(/** @type {Record<string, number>} */ behaviour) {
   byId("behaviour").replaceChildren(...Object.entries(behaviour).flatMap(([name, share]) => described({ [name]: percent(share) })));
 }
 
-const x = (/** @type {number} */ share) => 34 + 270 * share;
-const y = (/** @type {number} */ share) => 262 - 250 * share;
-
-function showReliability(/** @type {any} */ { reliability, calibration_error: error, images }) {
-  const bins = reliability.filter((/** @type {any} */ bin) => bin.images);
-  const points = bins.map((/** @type {any} */ bin) => [x(bin.mean_confidence), y(bin.accuracy)]);
-  byId("reliability").replaceChildren(
-    ...axes(0, "how sure it was, %", "how often it was right, %", y(1) + 14),
-    line(x(0), x(1), y(0), y(1), "ideal"),
-    polyline(points),
-    ...bins.map((/** @type {any} */ bin, /** @type {number} */ place) => dot([...points[place], 3 + 9 * Math.sqrt(bin.images / images)])),
-  );
-  byId("reliability-words").textContent = "On the dashed line it would be right as often as it is sure. It is off by " +
-    `${(100 * error).toFixed(1)} points on average; larger dots stand for more digits.`;
-}
-
-/** The frame of a chart of shares: 0 to 1 to the right, and from `low` to 1 upwards, which is said where there is room.
- * @type {(low: number, right: string, up: string, room: number) => Element[]} */
-function axes(low, right, up, room) {
-  return [
-    ...[0, 0.25, 0.5, 0.75, 1].flatMap((share) => [
-      line(x(0), x(1), y(share)),
-      text(x(0) - 6, y(share) + 3, +(100 * (low + share * (1 - low))).toFixed(2), "end"),
-      text(x(share), y(0) + 14, 100 * share, "middle"),
-    ]),
-    text(x(0.5), 294, right, "middle"),
-    text(x(0) + 6, room, up),
-  ];
-}
-
-const dot = (/** @type {number[]} */ [cx, cy, r]) => shape("circle", { class: "dot", cx, cy, r });
-
 /** @param {any} card */
-function showCoverage({ coverage: rows, acceptance }) {
+function showCoverage({ acceptance }) {
   byId("coverage-figure").hidden = !acceptance;
   if (!acceptance) return;
-  const { coverage, accuracy, accuracy_interval: [from, to] } = acceptance.test;
-  const accuracies = rows.map((/** @type {any} */ row) => row.accuracy);
-  const low = Math.min(0.99, Math.floor(100 * Math.min(...accuracies, from)) / 100);
-  const up = (/** @type {number} */ share) => y((share - low) / (1 - low));
-  byId("coverage").replaceChildren(
-    ...axes(low, "share of the test digits answered, %", "how often it is right in these, %", y(0) - 8),
-    polyline(rows.map((/** @type {any} */ row) => [x(row.coverage), up(row.accuracy)])),
-    line(x(coverage), x(coverage), up(from), up(to), "interval"),
-    dot([x(coverage), up(accuracy), 5]),
-  );
-  byId("coverage-words").textContent = "The fewer it answers, the surest first, the more often it is right. The dot is where its thresholds " +
+  const { coverage, accuracy, accuracy_interval: [low, high] } = acceptance.test;
+  byId("coverage-words").textContent = "The fewer it answers, the surest first, the more often it is right. The cross is where its thresholds " +
     `are: it accepts ${percent(coverage)} of the test digits and is right in ${percent(accuracy, 2)} of these ` +
-    `(${percent(from, 2)} to ${percent(to, 2)}, with 95 % confidence).`;
+    `(${percent(low, 2)} to ${percent(high, 2)}, with 95 % confidence).`;
 }
 
 function showMistakes(/** @type {number[][]} */ confusion) {

@@ -2,6 +2,7 @@
 
 import { request } from "./api.js";
 import { element } from "./paint.js";
+import { present } from "./present.js";
 
 const [PNG, JPEG] = ["image/png", "image/jpeg"];
 // Within what the service takes by default, and quick to send; what has more is made smaller.
@@ -48,13 +49,16 @@ export function drawFitted(on, picture) {
   on.drawImage(picture, ...box);
 }
 
-/** Paint a picture of the service's onto `canvas`; an <img> would ask without the API key. @param {HTMLCanvasElement} canvas @param {string} path */
-export async function paintFrom(canvas, path) {
-  const answer = await request(path).catch(() => null); // then it stays as it is, and the page says that the service is away
-  if (!answer) return;
+/** Paint onto `canvas` the picture that training drew and that the canvas is named for; an <img> would ask without the API key.
+ * @param {any} canvas */
+export async function paintFrom(canvas) {
+  if (!present.card) return;
+  // The version is in the address, so that a picture of another one is not taken from memory.
+  const answer = await request(`model/pictures/${canvas.id}.png?${present.card.version}`).catch(() => null);
+  if (!answer) return; // it stays as it is, and the page says that the service is away
   const bitmap = await createImageBitmap(await answer.blob());
   [canvas.width, canvas.height] = [bitmap.width, bitmap.height];
-  canvas.getContext("2d")?.drawImage(bitmap, 0, 0);
+  canvas.getContext("2d").drawImage(bitmap, 0, 0);
 }
 
 /** @param {string} name @param {Blob} content */

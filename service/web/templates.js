@@ -29,7 +29,7 @@ function showWhich(/** @type {any} */ card) {
   if (isLinear(card)) return;
   byId("no-templates").textContent = `This version (${card.recipe.name}) has no templates: it is not linear in the pixels that it is sent. ` +
     `${DRAWN[card.architecture] ?? ""}`;
-  paintFrom(byId("learned"), `model/pictures/weights.png?${card.version}`);
+  paintFrom(byId("weights"));
 }
 
 /** @param {number | null} pointed  the digit under which the picture is laid */

@@ -148,17 +148,3 @@ def test_the_model_shows_what_it_accepts_and_how_robust_it_is(open_page: OpenPag
     )
     assert page.locator("#behaviour dt").all_text_contents() == list(KNOWS["behaviour"])  # pyright: ignore[reportArgumentType]
     assert page.locator("#behaviour dd").all_text_contents() == ["61.3\u00a0%", "87.4\u00a0%"]
-
-
-def test_the_chart_of_coverage_is_that_of_the_card(open_page: OpenPage, knowing: Server) -> None:
-    page = open_page("#model", url=knowing.url)
-    expect(page.locator("#coverage .dot")).to_have_count(1)
-    points = (page.locator("#coverage .curve").get_attribute("points") or "").split()
-    coverages, heights = np.array([[float(number) for number in point.split(",")] for point in points]).T
-    rows = httpx.get(f"{knowing.url}/model").json()["coverage"]
-    for shown, name in ((coverages, "coverage"), (-heights, "accuracy")):  # in SVG, up is less
-        np.testing.assert_allclose(np.corrcoef(shown, [row[name] for row in rows])[0, 1], 1)
-    dot = page.locator("#coverage .dot")
-    at = float(dot.get_attribute("cx") or 0), float(dot.get_attribute("cy") or 0)
-    assert at[0] == pytest.approx(np.interp(0.625, [row["coverage"] for row in rows], coverages))
-    assert at[1] == pytest.approx(np.interp(0.99, [row["accuracy"] for row in rows[::-1]], heights[::-1]), abs=0.5)

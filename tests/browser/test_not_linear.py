@@ -99,7 +99,7 @@ def test_in_place_of_templates_stand_a_sentence_and_what_training_drew(open_page
     page = open_page("#templates", url=not_linear.url)
     expect(page.locator("#no-templates")).to_contain_text("has no templates: it is not linear in the pixels that it is sent")
     expect(page.locator("#template-list")).to_be_hidden()
-    learned = page.locator("#learned")
+    learned = page.locator("#weights")
     learned.evaluate(WHEN_PAINTED)
     asked = page.evaluate("performance.getEntriesByType('resource').map((it) => it.name)")
     assert any("model/pictures/weights.png" in name for name in asked)

@@ -1,9 +1,13 @@
 """The other views: templates, model."""
 
+import base64
+import io
 import re
 
 import httpx
 import numpy as np
+import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from tests.support.page import SEVEN, WHEN_PAINTED, OpenPage, draw
@@ -59,12 +63,19 @@ def test_the_card_is_told_in_words(open_page: OpenPage, server: Server) -> None:
     expect(page.locator("#card-warning")).to_be_hidden()
 
 
-def test_the_confusion_matrix_and_the_calibration_are_those_of_the_card(open_page: OpenPage, server: Server) -> None:
+def test_the_confusion_matrix_and_the_calibration_error_are_those_of_the_card(open_page: OpenPage, server: Server) -> None:
     page, test = open_page("#model"), httpx.get(f"{server.url}/model").json()["test"]
     expect(page.locator("#confusion tbody td")).to_have_count(100)
     shown = [0 if text == "·" else int(text) for text in page.locator("#confusion tbody td").all_text_contents()]
     assert shown == [count for row in test["confusion"] for count in row]
-    filled = [each for each in test["reliability"] if each["images"]]
-    expect(page.locator("#reliability .dot")).to_have_count(len(filled))
     expect(page.locator("#reliability-words")).to_contain_text(f"{100 * test['calibration_error']:.1f} points")
-    page.locator("#curve").evaluate(WHEN_PAINTED)
+
+
+@pytest.mark.parametrize("name", ["reliability", "coverage", "learning_curve"])
+def test_the_charts_are_those_that_training_drew_of_the_version_served(open_page: OpenPage, server: Server, name: str) -> None:
+    canvas = open_page("#model").locator(f"#{name}")
+    canvas.evaluate(WHEN_PAINTED)
+    drawn = httpx.get(f"{server.url}/model/pictures/{name}.png").content
+    shown = base64.b64decode(canvas.evaluate("it => it.toDataURL().split(',')[1]"))
+    painted, expected = (np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for content in (shown, drawn))
+    np.testing.assert_array_equal(painted, expected)
