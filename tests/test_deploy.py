@@ -6,25 +6,28 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 
 from service.observability import metrics
-from service.observability.series import Counter, Histogram
 from service.settings import RENAMED, Settings
 from tests.support.project import ROOT
-from tests.support.rules import ALERTS, RECORDS, RULES
+from tests.support.rules import ALERTS, RECORDS, RULES, RUNBOOK_QUERIES
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
+PROXY = (ROOT / "deploy/proxy/haproxy.cfg").read_text()
 SERVICES = yaml.safe_load(COMPOSE)["services"]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/digit-classifier.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]] + [rule["expr"] for rule in RULES]
+QUERIES = (
+    [target["expr"] for panel in PANELS for target in panel["targets"]] + [rule["expr"] for rule in RULES] + RUNBOOK_QUERIES
+)
 DATASOURCE = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"][0]
 
 
 def exposed_names() -> set[str]:
     """Return the names of all series that `service/observability/metrics.py` exposes."""
-    suffixes = {Counter: ("_total",), Histogram: ("_bucket", "_sum", "_count")}
-    return {f"{family.name}{suffix}" for family in metrics.TABLE.families for suffix in suffixes.get(type(family), ("",))}
+    suffixes = {CounterMetricFamily: ("_total",), HistogramMetricFamily: ("_bucket", "_sum", "_count")}
+    return {f"{family.name}{suffix}" for family in metrics.TABLE.families for suffix in suffixes.get(family.exposed_as, ("",))}
 
 
 def test_every_metric_that_is_asked_for_is_one_of_the_services() -> None:
@@ -110,5 +113,11 @@ def test_a_service_is_pinned_limited_confined_and_has_its_logs_rotated(name: str
 def test_the_proxy_has_the_services_limit_and_alone_is_published() -> None:
     proxy, service = (SERVICES[name] for name in ("proxy", "service"))
     assert proxy["environment"]["MAX_BODY_BYTES"] == service["environment"]["MAX_BODY_BYTES"]
-    assert proxy["ports"] == ["${PROXY_ADDRESS:-127.0.0.1:3000}:3000"]
+    assert proxy["ports"] == ["${PROXY_ADDRESS:-127.0.0.1:3000}:3000", "${TLS_ADDRESS:-127.0.0.1:3443}:3443"]
     assert "ports" not in service
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_an_error_of_the_proxy_that_passes_says_when_to_try_again(status: int) -> None:
+    (line,) = [line for line in PROXY.splitlines() if f"http-error status {status} " in line]
+    assert re.search(r" hdr Retry-After [1-9]$", line)

@@ -134,6 +134,7 @@ def _predict(settings: Settings) -> dict[str, Any]:
         "parameters": [_flag(name, description) for name, description in _FLAGS.items()],
         "requestBody": {"required": True, "content": {each: {"schema": _body(each, settings)} for each in REQUEST_FORMATS}},
         "responses": {"200": _ANSWER} | _refused(refusals),
+        "x-limits": {"max_body_bytes": settings.max_body_bytes, "max_images": settings.max_images},
     }
 
 
@@ -159,7 +160,13 @@ _ANSWER = {
 
 def _refused(refusals: Mapping[int, str]) -> dict[str, Any]:
     content = {JSON: {"schema": {"$ref": _SCHEMAS + "ErrorResponse"}}}
-    return {str(status): {"description": sentence, "content": content} for status, sentence in refusals.items()}
+    return {
+        str(status): {"description": sentence, "content": content} | (_RETRIED if status in (429, 503, 504) else {})
+        for status, sentence in refusals.items()
+    }
+
+
+_RETRIED = {"headers": {"Retry-After": {"description": "Seconds after which to send it again.", "schema": {"type": "integer"}}}}
 
 
 def _body(media_type: str, settings: Settings) -> dict[str, Any]:

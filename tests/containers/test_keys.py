@@ -32,13 +32,8 @@ def keys(tmp_path: Path) -> Path:
 @pytest.fixture
 def guarded(stack: Stack, keys: Path) -> Iterator[str]:
     """Return a container of the service that has its keys from the folder."""
-    stack.environment |= {"KEYS_FOLDER": str(keys), "API_KEYS_FILE": "secrets/keys/api-keys"}
-    try:
-        container = stack.compose("run", "-d", "--no-deps", "service")
-    finally:
-        del stack.environment["KEYS_FOLDER"], stack.environment["API_KEYS_FILE"]
-    yield container
-    docker("rm", "-f", container)
+    with stack.another("service", KEYS_FOLDER=str(keys), API_KEYS_FILE="secrets/keys/api-keys") as container:
+        yield container
 
 
 def status(container: str, key: str) -> str:
