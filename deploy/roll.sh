@@ -9,20 +9,18 @@ limit=${ROLL_SECONDS:-120}
 
 say() { echo "roll: $*" >&2; }
 
-remove() {
-    docker stop "$@" >/dev/null && docker rm "$@" >/dev/null
+new() {
+    docker compose ps -aq service | grep -vxF "$old"
 }
 
+# Several names are one argument each: nothing is quoted here.
 give_up() {
     trap '' INT TERM
     say "$1; the old replicas go on serving, and the new ones are removed."
-    # shellcheck disable=SC2046 # several names
-    remove $(new)
+    # A replica that is still starting ignores SIGTERM.
+    docker stop -t 10 $(new) >/dev/null || true
+    docker rm -f $(new) >/dev/null
     exit 1
-}
-
-new() {
-    docker compose ps -aq service | grep -vxF "$old"
 }
 
 are_ready() {
@@ -35,9 +33,15 @@ docker compose rm -f service >/dev/null
 old=$(docker compose ps -q service)
 count=$(echo "$old" | grep -c .) || { say "no replica is running; docker compose up -d starts them."; exit 1; }
 
+slots=$(docker compose config proxy | sed -n 's/^ *MAX_REPLICAS: *"\([0-9]*\)".*/\1/p')
+if [ $((2 * count)) -gt "$slots" ]; then
+    say "$count replicas need room for as many new ones, but the proxy has $slots places: set MAX_REPLICAS=$((2 * count))."
+    exit 1
+fi
+
 trap 'give_up interrupted' INT TERM
 say "starting $count new"
-docker compose up -d --no-deps --no-recreate --scale service=$((2 * count)) service
+docker compose up -d --no-deps --no-recreate --scale service=$((2 * count)) service || give_up "not started"
 end=$(($(date +%s) + limit))
 until are_ready; do
     if [ "$(date +%s)" -ge "$end" ]; then
@@ -51,6 +55,6 @@ done
 sleep 2
 trap '' INT TERM
 say "stopping $count old"
-# shellcheck disable=SC2086 # several names
-remove $old
+docker stop $old >/dev/null
+docker rm $old >/dev/null
 say "done"

@@ -81,6 +81,9 @@ class Settings(BaseModel):
     drain_seconds: float = Field(
         default=0, ge=0, description="seconds between SIGTERM and the stop, in which a worker is not ready"
     )
+    watchdog_seconds: float = Field(
+        default=10, ge=0, description="seconds without progress after which a worker is killed and started again; 0: never"
+    )
     access_log: bool = Field(default=False, description="log a line for each request")
     tracing: bool = Field(default=False, description="trace requests with OpenTelemetry")
     api_keys: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(check_keys)] = Field(

@@ -8,11 +8,9 @@ import pytest
 import yaml
 
 from tests.support.project import ROOT, SEVEN
-from tests.support.rules import ALERTS, FILES, TEST_FILES
+from tests.support.rules import ALERTS, FILES, RUNBOOK, TEST_FILES
 
-RUNBOOK = ROOT / "docs/runbook"
 NAMES = {rule["alert"] for rule in ALERTS}
-PAGES = sorted(RUNBOOK.glob("*.md"))
 CASES = [
     case
     for path in TEST_FILES
@@ -40,10 +38,10 @@ def test_every_alert_says_what_is_wrong_how_urgent_it_is_and_where_to_read_on() 
 
 
 def test_there_is_a_page_for_every_alert_and_for_nothing_else() -> None:
-    assert {path.stem for path in PAGES} == NAMES
+    assert {path.stem for path in RUNBOOK} == NAMES
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RUNBOOK, ids=lambda path: path.stem)
 def test_a_page_says_what_it_means_how_to_look_and_what_to_do(path: Path) -> None:
     text = path.read_text()
     assert re.findall(r"^#+ .*$", text, re.MULTILINE) == [
@@ -88,3 +86,19 @@ def test_every_severity_has_a_receiver() -> None:
 def test_the_probe_sends_the_seven_of_the_examples() -> None:
     module = yaml.safe_load((ROOT / "deploy/blackbox/blackbox.yml").read_text())["modules"]["predict"]
     assert json.loads(module["http"]["body"]) == json.loads(SEVEN)
+
+
+@pytest.mark.parametrize(
+    ("service", "file"), [("prometheus", "prometheus/prometheus.yml"), ("blackbox", "blackbox/blackbox.yml")]
+)
+def test_the_key_that_can_be_switched_on_is_in_a_folder_that_is_mounted(service: str, file: str) -> None:
+    given, switched_on = (ROOT / "deploy" / file).read_text(), "authorization: {credentials_file: /secrets/key}"
+    assert "authorization" not in json.dumps(yaml.safe_load(given))
+    assert json.dumps(yaml.safe_load(switched_on))[1:-1] in json.dumps(yaml.safe_load(with_key(given)))
+    volumes = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]["volumes"]
+    assert "${MONITORING_SECRETS:-./secrets/monitoring}:/secrets:ro" in volumes
+
+
+def with_key(text: str) -> str:
+    """Remove the `#` as docs/operations.md says."""
+    return re.sub(r"#(authorization:|  credentials_file:)", r"\1", text)

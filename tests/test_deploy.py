@@ -6,26 +6,28 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.metrics_core import CounterMetricFamily, HistogramMetricFamily
 
 from service.observability import metrics
-from service.observability.series import Counter, Histogram
 from service.settings import RENAMED, Settings
 from tests.support.project import ROOT
-from tests.support.rules import ALERTS, RECORDS, RULES
+from tests.support.rules import ALERTS, RECORDS, RULES, RUNBOOK_QUERIES
 
 COMPOSE = (ROOT / "docker-compose.yml").read_text()
 PROXY = (ROOT / "deploy/proxy/haproxy.cfg").read_text()
 SERVICES = yaml.safe_load(COMPOSE)["services"]
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/digit-classifier.json").read_text())
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-QUERIES = [target["expr"] for panel in PANELS for target in panel["targets"]] + [rule["expr"] for rule in RULES]
+QUERIES = (
+    [target["expr"] for panel in PANELS for target in panel["targets"]] + [rule["expr"] for rule in RULES] + RUNBOOK_QUERIES
+)
 DATASOURCE = yaml.safe_load((ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text())["datasources"][0]
 
 
 def exposed_names() -> set[str]:
     """Return the names of all series that `service/observability/metrics.py` exposes."""
-    suffixes = {Counter: ("_total",), Histogram: ("_bucket", "_sum", "_count")}
-    return {f"{family.name}{suffix}" for family in metrics.TABLE.families for suffix in suffixes.get(type(family), ("",))}
+    suffixes = {CounterMetricFamily: ("_total",), HistogramMetricFamily: ("_bucket", "_sum", "_count")}
+    return {f"{family.name}{suffix}" for family in metrics.TABLE.families for suffix in suffixes.get(family.exposed_as, ("",))}
 
 
 def test_every_metric_that_is_asked_for_is_one_of_the_services() -> None:

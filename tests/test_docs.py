@@ -6,9 +6,8 @@ from typing import get_args
 
 import pytest
 
-from service.errors import Reason
+from service.errors import LoadFailure, Reason
 from service.http.openapi import openapi_document
-from service.inference.model_repository import LoadFailure
 from service.observability import metrics
 from service.settings import RENAMED, Settings
 from tests.support.documents import DOCUMENTS, anchors, links, mapped, prose, quoted, rows, section

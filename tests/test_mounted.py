@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.mounted import LABEL, hash_of, services_with_files
+from tests.support.mounted import LABEL, folders_of, hash_of, services_with_files
 from tests.support.project import ROOT
 
 SERVICES = services_with_files(ROOT)
@@ -16,5 +16,4 @@ def test_the_label_of_a_service_is_the_hash_of_the_files_that_it_mounts(name: st
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_only_folders_are_mounted_since_a_file_that_is_replaced_stays_the_old_one(name: str) -> None:
-    folders = [volume.split(":")[0] for volume in SERVICES[name]["volumes"] if volume.startswith("./")]
-    assert all((ROOT / folder).is_dir() for folder in folders), folders
+    assert all((ROOT / folder).is_dir() for folder in folders_of(SERVICES[name])), name

@@ -47,7 +47,7 @@ class InferenceEndpoint:
             _check_headers(scope, headers)
             call = self._open_call(headers, scope["query_string"], scope.get("path_params", {}))
             if call.is_slow and self._decode_pool.is_full():
-                raise too_many_requests("other pictures are waiting to be decoded")
+                raise too_many_requests("other pictures are waiting to be decoded", self._decode_pool.retry_seconds())
             body = await self._bodies.read(receive, reservation)
             # While a whole batch waits, so do small bodies, undecoded.
             expected_images = 0 if call.is_slow else max(1, len(body) // NUM_PIXELS)

@@ -159,7 +159,13 @@ _ANSWER = {
 
 def _refused(refusals: Mapping[int, str]) -> dict[str, Any]:
     content = {JSON: {"schema": {"$ref": _SCHEMAS + "ErrorResponse"}}}
-    return {str(status): {"description": sentence, "content": content} for status, sentence in refusals.items()}
+    return {
+        str(status): {"description": sentence, "content": content} | (_RETRIED if status in (429, 503, 504) else {})
+        for status, sentence in refusals.items()
+    }
+
+
+_RETRIED = {"headers": {"Retry-After": {"description": "Seconds after which to send it again.", "schema": {"type": "integer"}}}}
 
 
 def _body(media_type: str, settings: Settings) -> dict[str, Any]:

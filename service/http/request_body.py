@@ -1,13 +1,14 @@
 """Request bodies: each read whole and in time, all of them together within a budget of bytes."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Self
 
 from starlette.types import Message, Receive
 
 from service.errors import CLIENT_LEFT, ApiError, too_many_requests
 from service.observability import metrics
+from service.process.throughput import Throughput
 
 # What arrives in one piece or two. Small bodies have a budget of their own, so that large ones cannot shut them out.
 _SMALL_BYTES = 2**16
@@ -27,8 +28,13 @@ class ByteBudget:
     size: Literal["small", "large"] = "large"
     reserved: int = 0
     unsent: int = 0
+    throughput: Throughput = field(default_factory=Throughput)
 
     def add(self, num_bytes: int) -> None:
+        if num_bytes < 0:
+            self.throughput.count(-num_bytes)
+        elif not self.reserved:
+            self.throughput.begin()
         self.reserved += num_bytes
         metrics.BODY_BYTES_PENDING.add(num_bytes, self.size)
 
@@ -148,4 +154,4 @@ def _received_already(receive: Receive) -> Message | None:
 
 
 def _full(budget: ByteBudget) -> ApiError:
-    return too_many_requests(f"{budget.limit:,} bytes are pending")
+    return too_many_requests(f"{budget.limit:,} bytes are pending", budget.throughput.retry_seconds(budget.reserved))

@@ -48,6 +48,7 @@ BODY_BYTES_PENDING = Gauge(
 )
 BODY_BYTES_LIMIT = Gauge(TABLE, "body_bytes_limit", "Bytes that may be pending, of bodies of each size.")
 ANSWER_BYTES_PENDING = Gauge(TABLE, "answer_bytes_pending", "Bytes of answers that clients have not taken yet.")
+WORKERS_KILLED = Counter(TABLE, "workers_killed", "Workers that the watchdog has killed because they hung.")
 # Sums, as Triton has them: a histogram for each stage would double what counting costs.
 STAGE_SECONDS = Counter(TABLE, "stage_seconds", "Seconds that answered requests spent in each stage, added up.", stage=STAGES)
 IMAGES_QUEUED = Gauge(TABLE, "images_queued", "Images that wait for the engine.")
@@ -75,6 +76,9 @@ MODEL_INFO = Info(
 MODEL_LOAD_FAILURES = Counter(
     TABLE, "model_load_failures", "Versions in the store that could not be served.", reason=LOAD_FAILURES
 )
+MODEL_REFUSED = Level(TABLE, "model_refused", "1 while `latest` names a version that this service refuses.")
+MODEL_FALLBACK = Level(TABLE, "model_fallback", "1 while an earlier version is served because `latest` could not be.")
+MODEL_FALLBACKS = Counter(TABLE, "model_fallbacks", "Starts of a worker with an earlier version than `latest` names.")
 
 WORKERS = Gauge(TABLE, "workers", "Workers that live.")
 WORKER_STARTS = Counter(TABLE, "worker_starts", "Workers that were started.")

@@ -30,7 +30,8 @@ def alerting(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder.chmod(0o755)
     (folder / EXAMPLE.name).write_text(re.sub(r"https://\w+\.example\.com", "http://webhook:8080", EXAMPLE.read_text()))
     stack.environment["ALERTMANAGER_FOLDER"] = str(folder)
-    stack.compose("--profile", "alerts", "up", "-d", "--no-deps", "alertmanager")
+    stack.compose("--profile", "alerts", "up", "-d", "--no-deps", "--wait", "alertmanager")
+    stack.compose("restart", "prometheus")  # it tells at once, and else once a minute
     yield stack
     stack.compose("--profile", "alerts", "rm", "-fsv", "alertmanager")
 

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -32,6 +33,42 @@ def lost(load: Load) -> Counter[tuple[int, str, bytes]]:
     return Counter((each.status, each.lost, each.body) for each in load.answers if each.status != 200)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def as_before(stack: Stack) -> Iterator[None]:
+    yield
+    stack.up(1)
+
+
+@pytest.fixture
+def old(stack: Stack) -> list[str]:
+    """Return the one replica that runs."""
+    if len(stack.containers("service")) != 1:
+        stack.up(1)
+    return stack.containers("service")
+
+
+def test_a_roll_whose_new_replica_is_never_ready_leaves_the_old_one_and_says_why(stack: Stack, old: list[str]) -> None:
+    with loaded(stack, REQUESTS, connections=16, pause=0.07) as load:
+        rolling = roll(stack, **BAD_SETTING)
+        said = rolling.communicate(timeout=60)[1]
+    assert rolling.returncode == 1
+    assert "MAX_IMAGES" in said
+    assert "not ready after 8 s" in said
+    assert stack.containers("service") == old
+    assert not lost(load)
+
+
+def test_a_roll_that_is_interrupted_leaves_the_old_replica_serving(stack: Stack, old: list[str]) -> None:
+    rolling = roll(stack)
+    while len(stack.containers("service")) < 2:
+        time.sleep(0.2)
+    os.killpg(rolling.pid, signal.SIGINT)
+    assert "interrupted" in rolling.communicate(timeout=60)[1]
+    assert rolling.returncode == 1
+    assert stack.containers("service") == old
+    assert answers_seven(stack.url)
+
+
 @pytest.mark.parametrize("replicas", [1, 3])
 def test_a_roll_under_200_requests_a_second_loses_none(stack: Stack, replicas: int, figures: dict[str, str]) -> None:
     stack.up(replicas)
@@ -46,29 +83,3 @@ def test_a_roll_under_200_requests_a_second_loses_none(stack: Stack, replicas: i
     assert len(stack.containers("service")) == replicas
     assert not set(stack.containers("service")) & set(old)
     assert not lost(load)
-
-
-def test_a_roll_whose_new_replica_is_never_ready_leaves_the_old_one_and_says_why(stack: Stack) -> None:
-    stack.up(1)
-    old = stack.containers("service")
-    with loaded(stack, REQUESTS, connections=16, pause=0.07) as load:
-        rolling = roll(stack, **BAD_SETTING)
-        said = rolling.communicate(timeout=60)[1]
-    assert rolling.returncode == 1
-    assert "MAX_IMAGES" in said
-    assert "not ready after 8 s" in said
-    assert stack.containers("service") == old
-    assert not lost(load)
-
-
-def test_a_roll_that_is_interrupted_leaves_the_old_replica_serving(stack: Stack) -> None:
-    stack.up(1)
-    old = stack.containers("service")
-    rolling = roll(stack)
-    while len(stack.containers("service")) < 2:
-        time.sleep(0.2)
-    os.killpg(rolling.pid, signal.SIGINT)
-    assert "interrupted" in rolling.communicate(timeout=60)[1]
-    assert rolling.returncode == 1
-    assert stack.containers("service") == old
-    assert answers_seven(stack.url)

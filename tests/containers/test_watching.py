@@ -10,7 +10,7 @@ import yaml
 
 from models.digits import NUM_CLASSES
 from tests.support.project import ROOT
-from tests.support.rules import ALERTS, RECORDS, TEST_FILES
+from tests.support.rules import ALERTS, RECORDS, RUNBOOK_QUERIES, TEST_FILES
 from tests.support.stack import Stack, docker, load
 from tests.support.waiting import until
 
@@ -53,6 +53,11 @@ def test_a_panels_query_returns_data(at_work: Stack, title: str, query: str) -> 
     values = [value for _, value in at_work.query(query)]
     assert values, f"{title}: {query} returns nothing"
     assert not any(map(math.isnan, values)), f"{title}: {query} returns {values}"
+
+
+@pytest.mark.parametrize("query", RUNBOOK_QUERIES)
+def test_a_query_of_the_runbook_is_understood(at_work: Stack, query: str) -> None:
+    at_work.query(query)  # fails where Prometheus answers with an error
 
 
 def test_every_record_has_a_value_except_the_one_that_needs_a_yesterday(at_work: Stack) -> None:

@@ -20,7 +20,9 @@ def services_with_files(project: Path) -> dict[str, dict]:
 
 
 def folders_of(service: dict) -> list[str]:
-    return [volume.split(":")[0] for volume in service.get("volumes", []) if volume.startswith("./")]
+    """Return the folders of deploy/ that it mounts, as long as no setting names another."""
+    found = (re.match(r"(?:\$\{\w+:-)?(\./deploy/[\w/.]+)", volume) for volume in service.get("volumes", []))
+    return [each[1] for each in found if each]
 
 
 def hash_of(project: Path, service: dict) -> str:
