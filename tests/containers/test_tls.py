@@ -82,6 +82,12 @@ def test_http_is_redirected_with_path_query_method_and_body(site: Site) -> None:
     assert httpx.post(plain, content=SEVEN, headers=HEADERS, follow_redirects=True, verify=verify).json()["seen"]
 
 
+def test_the_port_for_the_probe_is_not_redirected_and_not_published(site: Site) -> None:
+    ask = "exec 3<>/dev/tcp/127.0.0.1/3001 && printf 'GET /livez HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3"
+    assert " 200 " in docker("exec", site.container, "bash", "-c", ask)
+    assert "3001/tcp" not in docker("port", site.container)
+
+
 def replace_certificate(site: Site, content: str) -> None:
     new = site.certificate.with_suffix(".new")
     new.write_text(content)
