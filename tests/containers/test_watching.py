@@ -1,14 +1,16 @@
-"""The rules hold what they promise, and every panel's query returns data from a stack that is at work."""
+"""The rules hold what they promise, every panel's query returns data from a stack at work, and alerts arrive."""
 
 import json
 import math
 import time
+from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 import yaml
 
 from models.digits import NUM_CLASSES
+from tests.support.alerting import Messages, alerting
 from tests.support.project import ROOT
 from tests.support.rules import ALERTS, RECORDS, RUNBOOK_QUERIES, TEST_FILES
 from tests.support.stack import Stack, docker, load
@@ -35,7 +37,13 @@ def test_every_alert_fires_when_it_should_and_only_then() -> None:
 
 
 @pytest.fixture(scope="module")
-def at_work(stack: Stack) -> Stack:
+def messages(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Messages]]:
+    with alerting(stack, tmp_path_factory.mktemp("alertmanager")) as messages:
+        yield messages
+
+
+@pytest.fixture(scope="module")
+def at_work(stack: Stack, messages: Callable[[], Messages]) -> Stack:
     """Return the stack after some seconds of predictions, with refusals among them, once all records are there."""
     stack.compose("up", "-d", "blackbox")
     with load(stack.url, clients=2):
@@ -82,3 +90,19 @@ def test_the_panels_show_what_was_asked(at_work: Stack) -> None:
     assert at_work.value("digit_classifier:ready_replicas") >= 1
     shares = at_work.query("digit_classifier:prediction_share:rate1h")
     assert max(shares, key=lambda share: share[1])[0]["digit"] == "7"
+
+
+@pytest.mark.parametrize(("severity", "receiver"), [("page", "page"), ("ticket", "ticket")])
+def test_an_alert_goes_to_the_receiver_of_its_severity(at_work: Stack, severity: str, receiver: str) -> None:
+    routed = ("amtool", "config", "routes", "test", "--config.file=/etc/alertmanager/alertmanager.yml")
+    said = at_work.compose("--profile", "alerts", "exec", "-T", "alertmanager", *routed, f"severity={severity}")
+    assert said.splitlines()[-1] == receiver
+
+
+# Last, since Prometheus tells an Alertmanager that it has found of what fires already once a minute.
+def test_the_dead_mans_switch_arrives_at_its_own_receiver(messages: Callable[[], Messages]) -> None:
+    until(messages, 100, "the first message")
+    path, message = messages()[0]
+    assert path == "/digit-classifier"
+    assert [alert["labels"]["alertname"] for alert in message["alerts"]] == ["Watchdog"]
+    assert message["alerts"][0]["annotations"]["runbook"] == "docs/runbook/Watchdog.md"
