@@ -134,6 +134,7 @@ def _predict(settings: Settings) -> dict[str, Any]:
         "parameters": [_flag(name, description) for name, description in _FLAGS.items()],
         "requestBody": {"required": True, "content": {each: {"schema": _body(each, settings)} for each in REQUEST_FORMATS}},
         "responses": {"200": _ANSWER} | _refused(refusals),
+        "x-limits": {"max_body_bytes": settings.max_body_bytes, "max_images": settings.max_images},
     }
 
 

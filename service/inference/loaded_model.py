@@ -55,8 +55,12 @@ class LoadedModel:
 
     def seen(self, images: NDArray[np.float32]) -> NDArray[np.uint8]:
         """Return the pixels (N, 784) that the model gets of `images` (N, 784): deskewed where it deskews them, and rounded."""
-        pixels = self.linear.prepared(images) if self.linear else images
-        return np.rint(pixels).clip(0, MAX_PIXEL).astype(np.uint8)
+        return rounded(self.linear.prepared(images) if self.linear else images)
+
+
+def rounded(images: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return `images` as unsigned bytes of the same shape, each pixel the nearest."""
+    return np.rint(images).clip(0, MAX_PIXEL).astype(np.uint8)
 
 
 def images_within_limits(engine: Engine, images: NDArray[np.float32]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from models.digits import hint_about
 from service.errors import ApiError
 from service.inference.batcher import Answers
 from service.inference.explanation import Explanation, Method
+from service.inference.loaded_model import rounded
 from service.inference.predictor import Explain, Pixels, Prediction
 from service.protocols.accept import preferred
 from service.protocols.media_types import BYTES, JSON, IsWanted, RequestFormat, decode, request_format
@@ -67,6 +68,9 @@ class PredictionResponse(BaseModel):
         description="with ?seen=true, the 784 pixels that the model was given for each image, rounded: of a picture what was "
         "made of it, and deskewed where the model does that",
     )
+    before_deskewing: list[list[int]] | None = Field(
+        default=None, description="with ?seen=true, of a model that deskews: the 784 pixels of each image before that, rounded"
+    )
 
 
 class ErrorResponse(BaseModel):
@@ -96,7 +100,7 @@ class NativeCall:
         start = encode_prediction(prediction)
         columns = [_evidence_column(prediction.explain)] if prediction.explain else []
         if "seen" in self._extras:
-            columns.append(_seen_column(prediction))
+            columns += _seen_columns(prediction)
         return Answer(JSON, _with_columns(start, columns, len(prediction.images)) if columns else start)
 
 
@@ -156,8 +160,12 @@ def _with_columns(start: bytes, columns: list[Column], num_images: int) -> Itera
     yield b"]}"
 
 
-def _seen_column(prediction: Prediction) -> Column:
-    return lambda rows: (b'"seen"', prediction.model.seen(prediction.images[rows]))
+def _seen_columns(prediction: Prediction) -> list[Column]:
+    model, images = prediction.model, prediction.images
+    columns: list[Column] = [lambda rows: (b'"seen"', model.seen(images[rows]))]
+    if "deskewed_evidence" in model.card.capabilities:
+        columns.append(lambda rows: (b'"before_deskewing"', rounded(images[rows])))
+    return columns
 
 
 def _evidence_column(explain: Explain) -> Column:

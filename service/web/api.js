@@ -13,36 +13,39 @@ export class Overloaded extends Error {
 
 const WATCH_MILLISECONDS = 2000;
 const GATEWAY_ERRORS = [502, 504];
-const MAX_TRIES = 5;
 const KEY = "api-key";
 
 /** @type {(milliseconds: number) => Promise<void>} */
 export const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
+let keyOfThisPage = ""; // for where the browser blocks storage
+
 /** The API key, which is kept until the tab is closed; "" where none was given. */
 export function key() {
   try {
-    return sessionStorage.getItem(KEY) ?? "";
+    return sessionStorage.getItem(KEY) ?? keyOfThisPage;
   } catch {
-    return ""; // the browser blocks storage, which a service without keys does not need
+    return keyOfThisPage;
   }
 }
 
-/** @param {string} value */
-export const keepKey = (value) => sessionStorage.setItem(KEY, value);
-
-/** Ask the service; `patient` waits as told where it is overloaded, and tries again. What is thrown has its own sentence.
- * @param {string} path @param {RequestInit & {patient?: boolean}} [options] @returns {Promise<Response>} */
-export async function request(path, { patient = false, ...options } = {}) {
-  for (let tries = 1; ; tries++) {
-    const headers = { ...(key() && { authorization: `Bearer ${key()}` }), ...options.headers };
-    const answer = await fetch(path, { cache: "no-cache", ...options, headers }).catch(() => null);
-    if (answer?.ok) return answer;
-    const refusal = await refusalOf(answer);
-    if (!patient || !(refusal instanceof Overloaded) || tries === MAX_TRIES) throw refusal;
-    await pause(1000 * refusal.retryAfter);
-  }
+export function keepKey(/** @type {string} */ value) {
+  keyOfThisPage = value;
+  try {
+    sessionStorage.setItem(KEY, value);
+  } catch {} // it is kept until the page is closed
 }
+
+/** Ask the service. What is thrown has its own sentence. @param {string} path @param {RequestInit} [options] */
+export async function request(path, options = {}) {
+  const headers = { ...(key() && { authorization: `Bearer ${key()}` }), ...options.headers };
+  const answer = await fetch(path, { cache: "no-cache", ...options, headers }).catch(() => null);
+  if (answer?.ok) return answer;
+  throw await refusalOf(answer);
+}
+
+/** Whether what failed may do in a while; an answer that is cut off is a TypeError. @param {unknown} error */
+export const isPassing = (error) => [Overloaded, Unreachable, TypeError].some((kind) => error instanceof kind);
 
 /** @param {Response | null} answer  null where there was none */
 async function refusalOf(answer) {
@@ -63,7 +66,7 @@ export const get = async (path) => (await request(path)).json();
  * @param {ArrayLike<number>[] | Blob} images  784 pixels each, 0 to 255; or what the service takes as a body, of its media type
  * @param {string} query  with ?explain=true for `method` and `evidence`, with ?seen=true for `seen`
  * @returns {Promise<{model: string, digits: number[], probabilities: number[][], hint?: string, novelty?: number[],
- *   accepted?: boolean[], method: "linear" | "occlusion", evidence?: Evidence[], seen?: number[][]}>}
+ *   accepted?: boolean[], method: "linear" | "occlusion", evidence?: Evidence[], seen?: number[][], before_deskewing?: number[][]}>}
  */
 export async function predict(images, query = "") {
   const asJson = (/** @type {ArrayLike<number>[]} */ arrays) => JSON.stringify({ images: arrays.map((image) => Array.from(image)) });

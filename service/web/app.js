@@ -40,11 +40,11 @@ const ask = latestOnly(async (/** @type {import("./present.js").Picture} */ pict
   const start = performance.now();
   try {
     const query = file ? `?seen=true${present.card && isLinear(present.card) ? "" : "&explain=true"}` : "";
-    const { model, method, evidence, seen, ...found } = await predict(file ?? [pixels ?? []], query);
+    const { model, method, evidence, seen, before_deskewing: sent, ...found } = await predict(file ?? [pixels ?? []], query);
     showTrouble(null);
     const isLate = performance.now() - start > LATE_MILLISECONDS;
     if (isLate ? picture !== present.picture : picture.drawing !== present.picture?.drawing) return;
-    if (seen) picture.pixels = seen[0];
+    if (seen) Object.assign(picture, { pixels: seen[0], sent: sent?.[0] });
     const { digits: [digit], probabilities: [probabilities], hint, novelty, accepted } = found;
     if (evidence) update({ explanation: { model, method, picture, evidence: evidence[0] } });
     update({ answer: { picture, model, digit, probabilities, hint, novelty: novelty?.[0], accepted: accepted?.[0] } });

@@ -155,10 +155,9 @@ async function downloadCsv() {
   save("digits.csv", new Blob(pieces, { type: "text/csv" }));
 }
 
-async function showCommands() {
+function showCommands() {
   if (!byId("commands").open || !rows.length) return;
-  const limit = await imagesPerRequest(784);
-  const { curl, python } = commands(rows.length, limit);
+  const { curl, python } = commands(rows.length, imagesPerRequest(784));
   byId("batch-curl").textContent = curl;
   byId("batch-python").textContent = python;
 }

@@ -1,7 +1,8 @@
-/** What is taken away: a table of a batch, an array of what the model saw, and commands that send it.
+/** What is taken away: a table of a batch, an array of what the model was sent, and commands that send it.
  *
- * @typedef {{name: string, index: number, isOfMany: boolean, seen: Uint8Array, digit: number, confidence: number, probabilities: number[],
- *   novelty?: number, accepted?: boolean, label?: number, model: string}} Row  an image, the 784 pixels that the model saw, and the answer
+ * @typedef {{name: string, index: number, isOfMany: boolean, seen: Uint8Array, sent: Uint8Array, digit: number, confidence: number, probabilities: number[],
+ *   novelty?: number, accepted?: boolean, label?: number, model: string}} Row  an image, the 784 pixels that the model saw, and those that
+ *   it was sent, which differ where it deskews, and the answer
  */
 
 import { key } from "./api.js";
@@ -27,8 +28,8 @@ function field(value) {
   return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
-/** What the model saw, as numpy.load reads it: (N, 28, 28) of unsigned bytes. @param {Row[]} rows */
-export const toNpy = (rows) => new Blob(/** @type {BlobPart[]} */ ([npyHeader("|u1", [rows.length, 28, 28]), ...rows.map((row) => row.seen)]));
+/** What the model was sent, as numpy.load reads it: (N, 28, 28) of unsigned bytes. @param {Row[]} rows */
+export const toNpy = (rows) => new Blob(/** @type {BlobPart[]} */ ([npyHeader("|u1", [rows.length, 28, 28]), ...rows.map((row) => row.sent)]));
 
 const address = () => new URL("predict", document.baseURI).href.replaceAll("'", "%27").replaceAll("$", "%24"); // within either of the shell's quotes
 

@@ -1,7 +1,7 @@
 /** Files of many images, or of their labels: IDX and .npy, cut into what the service takes. Nothing of the page.
  *
- * @typedef {{count: number, type: string, imageBytes: number, body: (from: number, to: number) => Uint8Array<ArrayBuffer>, pixels?: (index: number) => Uint8Array}} Images
- *   `body` is a request's, of the images `from` up to `to`; `pixels`, where they are bytes, is one image as the file has it
+ * @typedef {{count: number, imageBytes: number, body: (from: number, to: number) => Blob, pixels?: (index: number) => Uint8Array}} Images
+ *   `body` is a request's, of the images `from` up to `to`: a Blob, which Chromium sends in a tenth of the time of its bytes; `pixels`, where the page can read them, is one image as bytes
  * @typedef {{data: Uint8Array, shape: number[], dtype: string, isFortran?: boolean, isIdx?: boolean}} Stored
  */
 
@@ -24,7 +24,7 @@ export function readArray(bytes) {
   if (data.length !== count * length * size)
     throw new Error(`${data.length / size} values, and its header says ${count} × ${length}: it is cut off or damaged`);
   if (!count) throw new Error("it holds no images and no labels");
-  return each.length ? cut(array, count, size) : { labels: labelsIn(array, count, size) };
+  return each.length ? cut(array, count, size) : { labels: labelsIn(array, count) };
 }
 
 /** See http://yann.lecun.com/exdb/mnist/, "File formats". @param {Uint8Array} bytes @returns {Stored} */
@@ -54,16 +54,31 @@ function cut({ data, shape, dtype, isFortran, isIdx }, count, size) {
   // In Fortran order the values of one place lie together for all images, so that rows are a piece of each of 784 columns.
   const [columns, step] = isFortran ? [NUM_PIXELS, size] : [1, NUM_PIXELS * size];
   const body = (/** @type {number} */ from, /** @type {number} */ to) => {
-    const header = isIdx ? [] : npyHeader(dtype, [to - from, ...shape.slice(1)], isFortran);
-    const bytes = new Uint8Array(header.length + (to - from) * NUM_PIXELS * size);
-    bytes.set(header);
-    for (let column = 0; column < columns; column++)
-      bytes.set(data.subarray((column * count + from) * step, (column * count + to) * step), header.length + column * (to - from) * step);
-    return bytes;
+    const parts = Array.from({ length: columns }, (_, column) => data.subarray((column * count + from) * step, (column * count + to) * step));
+    const header = isIdx ? [] : [npyHeader(dtype, [to - from, ...shape.slice(1)], isFortran)];
+    return new Blob(/** @type {BlobPart[]} */ ([...header, ...parts]), { type: `application/${isIdx ? "octet-stream" : "x-npy"}` });
   };
-  const pixels = (/** @type {number} */ index) => data.subarray(NUM_PIXELS * index, NUM_PIXELS * (index + 1));
-  const type = `application/${isIdx ? "octet-stream" : "x-npy"}`;
-  return { count, type, imageBytes: size * NUM_PIXELS, body, pixels: dtype === "|u1" && !isFortran ? pixels : undefined };
+  return { count, imageBytes: size * NUM_PIXELS, body, pixels: isFortran ? undefined : pixelsOf(data, dtype) };
+}
+
+/** Images as bytes, rounded as the service does. @type {(data: Uint8Array, dtype: string) => ((index: number) => Uint8Array) | undefined} */
+function pixelsOf(data, dtype) {
+  if (dtype === "|u1") return (index) => data.subarray(NUM_PIXELS * index, NUM_PIXELS * (index + 1));
+  const value = valuesOf(data, dtype);
+  return value && ((index) => {
+    const pixels = new Uint8ClampedArray(NUM_PIXELS);
+    for (let place = 0; place < NUM_PIXELS; place++) pixels[place] = value(NUM_PIXELS * index + place);
+    return new Uint8Array(pixels.buffer);
+  });
+}
+
+/** The value at each place; nothing where this browser has no numbers of that type, as some have no f2.
+ * @type {(data: Uint8Array, dtype: string) => ((place: number) => number) | undefined} */
+function valuesOf(data, dtype) {
+  const [kind, size, isLittle] = [dtype[1], Number(dtype.slice(2)), dtype[0] !== ">"];
+  const view = /** @type {any} */ (new DataView(data.buffer, data.byteOffset, data.length));
+  const name = `get${kind !== "f" && size === 8 ? "Big" : ""}${{ u: "Uint", i: "Int", f: "Float" }[kind]}${8 * size}`;
+  return name in view ? (place) => Number(view[name](size * place, isLittle)) : undefined;
 }
 
 /** 128 bytes, as numpy.save writes them. @type {(dtype: string, shape: number[], isFortran?: boolean) => Uint8Array} */
@@ -72,14 +87,12 @@ export function npyHeader(dtype, shape, isFortran = false) {
   return Uint8Array.from(`\x93NUMPY\x01\0\x76\0${words.padEnd(117)}\n`, (character) => character.charCodeAt(0));
 }
 
-/** @param {Stored} array  of whole numbers in any byte order @param {number} count @param {number} size */
-function labelsIn({ data, dtype }, count, size) {
-  if (dtype[1] === "f") throw new Error(`${count} labels that are no whole numbers; save them as integers`);
-  const labels = Array.from({ length: count }, (_, place) => {
-    const bytes = [...data.subarray(place * size, (place + 1) * size)];
-    return (dtype[0] === ">" ? bytes : bytes.reverse()).reduce((sum, byte) => 256 * sum + byte, 0);
-  });
-  const wrong = labels.findIndex((label) => label > 9);
+/** @param {Stored} array  of whole numbers in any byte order @param {number} count */
+function labelsIn({ data, dtype }, count) {
+  const value = valuesOf(data, dtype);
+  if (dtype[1] === "f" || !value) throw new Error(`${count} labels that are no whole numbers; save them as integers`);
+  const labels = Array.from({ length: count }, (_, place) => value(place));
+  const wrong = labels.findIndex((label) => label < 0 || label > 9);
   if (wrong >= 0) throw new Error(`label ${wrong} is none of 0 to 9`);
   return labels;
 }

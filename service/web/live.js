@@ -1,6 +1,6 @@
 /** The live view: what the metrics of one instance say, asked for while somebody watches, and which versions are published. */
 
-import { get, latestOnly, Overloaded, request, Unreachable } from "./api.js";
+import { get, isPassing, latestOnly, request } from "./api.js";
 import { byId, element, line, number, on, percent, polyline, shape, text } from "./paint.js";
 import { present, whenShown } from "./present.js";
 import { counted, KEPT_SECONDS, keep, quantile, read, total } from "./samples.js";
@@ -42,7 +42,7 @@ const poll = latestOnly(async () => {
     isClosed = false;
     show();
   } catch (error) {
-    if ([Unreachable, Overloaded, TypeError].some((kind) => error instanceof kind)) return; // said above every view; the last is an answer cut off
+    if (isPassing(error)) return; // which is said above every view
     isClosed = true;
     byId("live-closed").textContent = `The metrics of this service are closed to this page: ${/** @type {Error} */ (error).message}`;
   }

@@ -1,7 +1,7 @@
 /** What is looked at now: the picture, the answer to it, and the model that is served. Views listen for changes.
  *
- * @typedef {{pixels: ArrayLike<number> | null, file?: Blob, drawing: number}} Picture  784 pixels, 0 to 255, which of a file the
- *   answer brings; what is drawn stroke by stroke has one number
+ * @typedef {{pixels: ArrayLike<number> | null, file?: Blob, drawing: number, sent?: number[]}} Picture  784 pixels, 0 to 255, which of
+ *   a file the answer brings, with those before deskewing as `sent`; what is drawn stroke by stroke has one number
  * @typedef {{picture: Picture, model: string, digit: number, probabilities: number[], hint?: string, novelty?: number,
  *   accepted?: boolean}} Answer
  * @typedef {{model: string, method: "linear" | "occlusion", picture: Picture, evidence: import("./api.js").Evidence}} Explanation

@@ -29,7 +29,7 @@ function begin() {
 }
 
 async function copy(/** @type {string} */ name) {
-  const text = FORMS[name](JSON.stringify({ images: [Array.from(present.picture?.pixels ?? [])] }));
+  const text = FORMS[name](JSON.stringify({ images: [Array.from(present.picture?.sent ?? present.picture?.pixels ?? [])] }));
   const isCopied = await Promise.resolve(navigator.clipboard?.writeText(text).then(() => true)).catch(() => false);
   byId("copied").textContent = isCopied ? `Copied as ${name}.` : "This browser does not let the page copy: copy it from here.";
   byId("copy").hidden = isCopied; // over plain HTTP, pages may not

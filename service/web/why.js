@@ -1,6 +1,6 @@
 /** Why a digit was answered: what the model sees, and which pixels spoke for the digit and which against. */
 
-import { latestOnly, predict } from "./api.js";
+import { isPassing, latestOnly, pause, predict } from "./api.js";
 import { evidence, scaleOfEvidence, scaleOfShares, sums } from "./maths.js";
 import { byId, paintPixels, paintShares, signed } from "./paint.js";
 import { isLinear, onChange, present, whenShown, update } from "./present.js";
@@ -33,8 +33,12 @@ const explain = latestOnly(async (/** @type {import("./present.js").Picture} */ 
   try {
     const { model, method, evidence } = await predict(picture.file ?? [picture.pixels ?? []], "?explain=true");
     if (evidence) update({ explanation: { model, method, picture, evidence: evidence[0] } });
-  } catch (error) {
-    if (picture === present.picture) byId("sum").textContent = `No evidence: ${/** @type {Error} */ (error).message}`;
+  } catch (/** @type {any} */ error) {
+    if (picture !== present.picture) return;
+    byId("sum").textContent = `No evidence: ${error.message}`;
+    if (!isPassing(error)) return;
+    await pause(1000 * (error.retryAfter ?? 2));
+    explainSoon();
   }
 });
 

@@ -149,6 +149,24 @@ def test_a_service_that_goes_away_is_waited_for(open_page: OpenPage, mnist: Mnis
     assert problems(page) == []
 
 
+def test_a_service_that_is_away_as_batch_starts_or_overloaded_for_long_is_waited_for(open_page: OpenPage, mnist: Mnist) -> None:
+    page, refused = open_page("#batch", expected="Failed to load resource"), []
+
+    def overloaded(route: Route) -> None:
+        refused.append(route)
+        sentence = {"error": "Overloaded: the queue is full; retry after 1 s."}
+        route.fulfill(status=429, headers={"retry-after": "0.01"}, json=sentence) if len(refused) < 9 else route.continue_()
+
+    page.route("**/docs.json", lambda route: route.abort())
+    page.route("**/predict*", overloaded)
+    choose(page, *files_of(mnist.test.images[:3]))
+    expect(page.locator("#progress")).to_have_text("the service does not answer. Trying again …")
+    page.unroute("**/docs.json")
+    answered(page, 3)
+    assert problems(page) == []
+    assert len(refused) == 9
+
+
 def downloaded(page: Page, folder: Path) -> np.ndarray:
     with page.expect_download() as download:
         page.get_by_role("button", name="Download digits.npy").click()
@@ -193,6 +211,19 @@ def test_what_is_shown_and_taken_away_of_a_picture_is_what_the_model_saw(
     page.get_by_label("Sort by").select_option("file")
     shown = "it => [...it.getContext('2d').getImageData(0, 0, 28, 28).data].filter((_, place) => place % 4 === 0)"
     assert [canvas.evaluate(shown) for canvas in page.locator("#grid canvas").all()] == expected
+
+
+def test_what_is_taken_away_of_a_version_that_deskews_is_what_to_send_it_again(
+    open_page: OpenPage, deskewed: Server, mnist: Mnist, tmp_path: Path
+) -> None:
+    page, images = open_page("#batch", url=deskewed.url), mnist.test.images[:20]
+    choose(page, idx(images[:18]), *files_of(images[18:]))
+    answered(page, 20)
+    page.get_by_text("Send it from a program").click()
+    sent = downloaded(page, tmp_path).reshape(-1, 784)
+    np.testing.assert_array_equal(sent[-18:], images[:18])
+    read = [deskewed.predict(each["buffer"], "image/png", "?seen=true").json() for each in files_of(images[18:])]
+    np.testing.assert_array_equal(sent[:2], [each["before_deskewing"][0] for each in read])
 
 
 @pytest.mark.parametrize("size", [DESKTOP, (390, 700), PHONE], ids=["desktop", "390", "phone"])

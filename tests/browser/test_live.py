@@ -131,7 +131,7 @@ def test_an_instance_that_counts_anew_is_not_taken_for_one_that_counted_on(open_
     ("status", "body", "said"),
     [
         (401, {"error": "the request has no key; send one."}, "the request has no key; send one."),
-        (403, "<h1>Forbidden</h1>", "the service answered 403."),
+        (403, "<h1>403 Forbidden</h1>\nRequest forbidden by administrative rules.\n", "the service answered 403."),
         (404, {"error": "there is no /metrics."}, "there is no /metrics."),
     ],
 )

@@ -1,6 +1,7 @@
 """Pictures that are opened: the page shows what the service makes of them, whatever browser-readable type they are of."""
 
 import io
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -100,6 +101,21 @@ def test_a_deskewing_version_shows_what_it_made_upright_and_its_evidence(open_pa
     expect(page.locator("#sum")).to_contain_text("scores")
     assert pixels_shown(page, "seen") == expected["seen"][0]
     expect(page.locator("#upright")).to_be_hidden()
+
+
+def test_what_is_copied_of_a_picture_for_a_version_that_deskews_is_deskewed_once(open_page: OpenPage, deskewed: Server) -> None:
+    page = open_page(url=deskewed.url, permissions=["clipboard-read", "clipboard-write"])
+    picture = seven((600, 400), 300, "white", "black")
+    choose(
+        page, encoded(picture.transform(picture.size, Image.Transform.AFFINE, (1, 0.4, -60, 0, 1, 0), fillcolor="white"), "PNG")
+    )
+    expect(page.locator("#digit")).to_have_text("7")
+    page.get_by_role("button", name="Copy as curl").click()
+    expect(page.locator("#copied")).to_have_text("Copied as curl.")
+    body = re.search(r"'(\{.*\})'", page.evaluate("navigator.clipboard.readText()"))
+    assert body
+    again = deskewed.predict(body[1].encode(), query="?seen=true").json()
+    assert again["seen"][0] == pixels_shown(page, "seen")
 
 
 def test_a_picture_opened_while_the_service_is_away_is_answered_when_it_is_back(open_page: OpenPage, home: Path) -> None:

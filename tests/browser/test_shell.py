@@ -34,6 +34,19 @@ def test_the_page_asks_for_a_key_says_when_it_is_wrong_and_keeps_it_for_the_tab(
         assert page.evaluate("localStorage.length") == 0
 
 
+def test_where_the_browser_blocks_storage_the_key_is_kept_for_the_page(open_page: OpenPage, home: Path) -> None:
+    with serving(home, API_KEYS=KEY) as server, closing(open_page(url=server.url, expected="401")) as page:
+        expect(page.locator("#service")).to_have_text("This service needs an API key.")
+        page.evaluate(
+            """() => Object.defineProperty(window, "sessionStorage", { get() { throw new DOMException("blocked"); } })"""
+        )
+        page.get_by_label("API key").fill(KEY)
+        page.keyboard.press("Enter")
+        expect(page.locator("#service")).to_be_empty()
+        draw(page, SEVEN)
+        expect(page.locator("#digit")).to_have_text("7")
+
+
 def test_an_overloaded_service_is_asked_again_after_as_long_as_it_says(open_page: OpenPage) -> None:
     page = open_page(expected="429")
     expect(page.locator("#samples button")).to_have_count(20)

@@ -19,19 +19,21 @@ SEED = 12
 # Measured, of 20, 10 or 6, less two or three: a version that is fitted on another processor reads a few others.
 DRAWN = {
     "normal": 17, "tiny": 4, "huge": 8, "slanted": 6, "leaning left": 8, "crossed 7": 4, "open 4": 4, "European 1": 4,
-    "slashed 0": 0,  # MNIST has none, and a linear model takes them for an 8
+    "slashed 0": 4,
 }  # fmt: skip
 PHOTOS = dict.fromkeys(KINDS, 4) | {"turned by EXIF": 3, "blank": 6}
 FLOORS = {
     "baseline": DRAWN | PHOTOS,
-    "conv": DRAWN | PHOTOS | {"tiny": 7, "slanted": 8, "slashed 0": 4, "turned by EXIF": 4},
+    "conv": DRAWN | PHOTOS | {"tiny": 7, "slanted": 8, "turned by EXIF": 4},
 }
+# MNIST has none, and a linear model takes each for an 8: what counts is that it does not stand by that.
+OR_NOT_ACCEPTED = {"baseline": ["slashed 0"], "conv": []}
 
 # Waits until the answer shown is to what is drawn.
 ANSWERED = """async () => {
   const { present } = await import("/web/present.js");
   while (!present.picture || present.answer?.picture !== present.picture) await new Promise(requestAnimationFrame);
-  return document.getElementById("digit").textContent;
+  return [document.getElementById("digit").textContent, document.getElementById("answer").dataset.look];
 }"""
 
 
@@ -66,7 +68,9 @@ def test_digits_that_are_drawn_are_read(open_page: OpenPage, serves: Server, rec
     page, right = open_page(url=serves.url), {}
     for drawing in drawings(SEED):
         draw(page, drawing.strokes, steps=1)
-        right.setdefault(drawing.kind, []).append(page.evaluate(ANSWERED) == str(drawing.digit))
+        digit, look = page.evaluate(ANSWERED)
+        is_careful = look != "accepted" and drawing.kind in OR_NOT_ACCEPTED[recipe]
+        right.setdefault(drawing.kind, []).append(digit == str(drawing.digit) or is_careful)
         page.get_by_role("button", name="Clear").click()
     assert sum(map(len, right.values())) == 84
     check(right, FLOORS[recipe])

@@ -169,3 +169,8 @@ def test_a_version_that_deskews_says_what_it_saw_deskewed(deskewed: Server, digi
     (seen,), (evidence,) = answer["seen"], answer["evidence"]
     assert seen != digit.tolist()
     assert seen == np.rint(evidence["picture"]).tolist()
+    assert answer["before_deskewing"] == [digit.tolist()]
+
+
+def test_a_version_that_does_not_deskew_says_once_what_it_saw(server: Server, digit: np.ndarray) -> None:
+    assert "before_deskewing" not in server.predict(body(digit[None]), query="?seen=true").json()
