@@ -19,7 +19,7 @@ from matplotlib.ticker import EngFormatter, PercentFormatter
 DASHBOARD = Path(__file__).parent.parent / "deploy/grafana/dashboards/digit-classifier.json"
 COLUMNS = 24
 STEP_SECONDS = 5
-FORMATTERS = {"percentunit": PercentFormatter(1), "bytes": EngFormatter("B"), "s": EngFormatter("s")}
+FORMATTERS = {"percentunit": PercentFormatter(1, decimals=1), "bytes": EngFormatter("B"), "s": EngFormatter("s")}
 
 
 def main() -> None:
