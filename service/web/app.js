@@ -57,7 +57,10 @@ const ask = latestOnly(async (/** @type {import("./present.js").Picture} */ pict
 
 async function refused(/** @type {import("./present.js").Picture} */ picture, /** @type {Error} */ error) {
   if (error instanceof Overloaded || error instanceof Unauthorized || error instanceof Unreachable) showTrouble(error);
-  else if (picture === present.picture) update({ answer: null, notice: error.message });
+  else {
+    showTrouble(null); // the service is there
+    if (picture === present.picture) update({ answer: null, notice: error.message });
+  }
   if (!(error instanceof Overloaded)) return;
   await sleep(1000 * error.retryAfter);
   if (picture === present.picture) ask(picture);
@@ -89,7 +92,7 @@ async function look() {
     const isNew = version !== present.card?.version || trouble instanceof Unauthorized; // whose views were refused too
     if (isNew) await loadWhatIsServed();
     if (!isNew && !trouble) return;
-    showTrouble(null);
+    if (!(trouble instanceof Overloaded && present.picture)) showTrouble(null); // or the answer to it has to say so
     if (present.picture) ask(present.picture);
   } catch (error) {
     showTrouble(/** @type {Error} */ (error));

@@ -31,6 +31,7 @@ export function startBatch() {
   on("more", "click", () => {
     shown += SHOWN_AT_ONCE;
     show();
+    if (byId("more").hidden) byId("grid").focus({ preventScroll: true });
   });
   on("cancel", "click", () => running.abort());
   on("csv", "click", downloadCsv);

@@ -45,10 +45,10 @@ export async function* answers(files, listener) {
 
 /** The answer to a request, which is sent until the service does answer. @type {(listener: Listener, path: string, options?: RequestInit) => Promise<any>} */
 async function ask({ signal, wait }, path, options) {
-  for (;;)
+  for (let tries = 1; ; tries++)
     try {
       const answer = await (await request(path, { ...options, signal })).json();
-      wait("");
+      if (tries === 1) wait(""); // while it takes several, one sentence stands, which is read out once
       return answer;
     } catch (/** @type {any} */ error) {
       if (signal.aborted || !isPassing(error)) throw error;
