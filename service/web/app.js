@@ -35,7 +35,7 @@ function route() {
 }
 
 /** Ask what the picture shows; of what was drawn meanwhile, the latest is asked next. */
-const ask = latestOnly(async (/** @type {import("./present.js").Picture} */ picture) => {
+const ask = latestOnly(async (/** @type {Picture} */ picture) => {
   const { pixels, file } = picture;
   const start = performance.now();
   try {
@@ -55,7 +55,7 @@ const ask = latestOnly(async (/** @type {import("./present.js").Picture} */ pict
   }
 });
 
-async function refused(/** @type {import("./present.js").Picture} */ picture, /** @type {Error} */ error) {
+async function refused(/** @type {Picture} */ picture, /** @type {Error} */ error) {
   if (error instanceof Overloaded || error instanceof Unauthorized || error instanceof Unreachable) showTrouble(error);
   else {
     showTrouble(null); // the service is there
