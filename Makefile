@@ -1,6 +1,6 @@
 # `make` alone lists the targets.
 .DEFAULT_GOAL := help
-.PHONY: help setup serve train test slow browser containers image up check bench robustness mutants audit sbom lock
+.PHONY: help setup serve train test slow browser containers image up roll labels check bench robustness mutants audit sbom lock
 
 PYTHON ?= python3
 PORT ?= 3000
@@ -55,6 +55,12 @@ image: ## build the images train and serve with Docker
 
 up: ## docker compose up: train if there is no model, serve on port 3000, watch
 	@docker compose up --build
+
+roll: image ## replace the running replicas by ones of a new image, without losing a request; ROLL_SECONDS=120
+	@sh deploy/roll.sh
+
+labels: setup ## write the hashes of the mounted files into docker-compose.yml, so that `up` recreates what has other files
+	@$(BIN)/python -m tests.support.mounted
 
 # The page's JSDoc types. npm's TypeScript runs in the Node that pyright brings, and has to have this hash.
 TYPESCRIPT := 5.9.3

@@ -14,10 +14,12 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, PercentFormatter
 
 DASHBOARD = Path(__file__).parent.parent / "deploy/grafana/dashboards/digit-classifier.json"
 COLUMNS = 24
 STEP_SECONDS = 5
+FORMATTERS = {"percentunit": PercentFormatter(1), "bytes": EngFormatter("B"), "s": EngFormatter("s")}
 
 
 def main() -> None:
@@ -54,6 +56,8 @@ def draw(axes: Axes, panel: dict, prometheus: str, minutes: float) -> None:
         for name, points in series:
             axes.plot([(at - time.time()) / 60 for at, _ in points], [value for _, value in points], label=name, lw=1.2)
         axes.set_ylim(bottom=0)
+        if formatter := FORMATTERS.get(panel["fieldConfig"]["defaults"]["unit"]):
+            axes.yaxis.set_major_formatter(formatter)
         axes.tick_params(labelsize=7)
         axes.legend(fontsize=6, loc="upper left", ncols=2)
     elif panel["type"] == "bargauge":

@@ -46,9 +46,14 @@ class ApiError(BentoMLException):
         self.headers = headers
 
 
-def too_many_requests(full: str) -> ApiError:
+def too_many_requests(full: str, retry_seconds: int) -> ApiError:
     """Return the error of a request for which there is no room; `full` says what is full, as "the queue is full"."""
-    return ApiError(429, "queue_full", f"Overloaded: {full}; retry after 1 s.", {"Retry-After": "1"})
+    return to_retry(429, "queue_full", f"Overloaded: {full}; retry after", retry_seconds)
+
+
+def unavailable(reason: Reason, sentence: str, retry_seconds: int) -> ApiError:
+    """Return the error of a worker that does not serve; `sentence` says why, and what else to do than to wait."""
+    return to_retry(503, reason, f"{sentence}, or retry after", retry_seconds)
 
 
 def too_many_images(received: str, max_images: int) -> ApiError:
@@ -56,7 +61,12 @@ def too_many_images(received: str, max_images: int) -> ApiError:
     return ApiError(413, "too_many_images", f"{received} received; send at most {max_images:,} images in one request.")
 
 
-def deadline_exceeded(seconds: float) -> ApiError:
+def deadline_exceeded(seconds: float, retry_seconds: int) -> ApiError:
     """Return the error of a request that was not answered within `seconds`."""
-    sentence = f"there was no answer within {seconds:g} s; send it again, or fewer images at a time."
-    return ApiError(504, "deadline_exceeded", sentence)
+    sentence = f"there was no answer within {seconds:g} s; send fewer images at a time, or retry after"
+    return to_retry(504, "deadline_exceeded", sentence, retry_seconds)
+
+
+def to_retry(status: int, reason: Reason, sentence: str, seconds: int) -> ApiError:
+    """Return an error whose `sentence`, completed with `seconds`, and whose header say when to send the request again."""
+    return ApiError(status, reason, f"{sentence} {seconds} s.", {"Retry-After": str(seconds)})

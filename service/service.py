@@ -9,15 +9,21 @@ from bentoml.exceptions import BentoMLConfigException
 
 from models.engine import NoGpuError, require_gpu
 from service.http.app import App
+from service.http.key_file import KeyFile, KeyFileError
 from service.inference.health import EngineHealth
-from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
+from service.inference.model_loading import ModelLoadError, find_version
+from service.inference.model_repository import ModelRepository, first_servable
 from service.inference.predictor import Predictor
+from service.observability import metrics
 from service.observability.logs import configure_logs
+from service.observability.sampling import sample
 from service.observability.shared_rows import share_rows
+from service.process.heartbeat import Heartbeats
 from service.process.listening import DEFAULT_HOST, AddressError, check_chosen_address
 from service.process.memory import freeze_start_up_heap, keep_freed_memory, limit_arenas
 from service.process.open_files import raise_open_files_limit
 from service.process.shutdown import Shutdown
+from service.process.watchdog import Watchdog
 from service.protocols.native import PredictionResponse, encode_prediction
 from service.settings import Settings
 
@@ -55,9 +61,13 @@ class DigitClassifier:
         configure_logs()
         keep_freed_memory()
         raise_open_files_limit()
+        heartbeats, worker = Heartbeats.shared(), bentoml.server_context.worker_index or 0
+        metrics.WORKERS_KILLED.add(amount=heartbeats.begin(worker))
         REPOSITORY.load()
         SHUTDOWN.begin_on_sigterm()
-        watches = (REPOSITORY.watch(SETTINGS.model_poll_seconds), HEALTH.watch())
+        # What the engine has answered: while there are no requests, the golden digits of HEALTH.
+        beat = heartbeats.beat(worker, lambda: PREDICTOR.batcher.num_answered)
+        watches = (REPOSITORY.watch(SETTINGS.model_poll_seconds), HEALTH.watch(), sample(), beat)
         # Held here, because the event loop holds its tasks only weakly.
         self._watching = [asyncio.get_running_loop().create_task(watch) for watch in watches]
         freeze_start_up_heap()
@@ -66,16 +76,21 @@ class DigitClassifier:
     @staticmethod
     def check_before_start() -> None:
         """Fail before any worker starts, with one sentence, where no worker could serve."""
+        from service.process.supervisor import supervise_with  # workers need not have what it imports
+
         configure_logs()
         os.environ.setdefault("BENTOML_DO_NOT_TRACK", "True")
         limit_arenas(os.environ)
         share_rows(os.environ)
+        supervise_with(Watchdog(Heartbeats.to_share(os.environ), SETTINGS.watchdog_seconds))
         try:
-            find_version(SETTINGS.model)
+            first_servable(SETTINGS.model, find_version)
             if SETTINGS.device == "gpu":
                 require_gpu()
+            if SETTINGS.api_keys_file:
+                KeyFile(SETTINGS.api_keys_file)
             check_chosen_address()
-        except (ModelLoadError, NoGpuError, AddressError) as error:
+        except (ModelLoadError, NoGpuError, KeyFileError, AddressError) as error:
             raise BentoMLConfigException(str(error)) from None
 
     # Declared without a shape, because BentoML's client then takes nested lists and arrays alike. Over HTTP the app

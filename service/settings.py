@@ -1,10 +1,20 @@
 """The settings of the service, read from environment variables of the same names in capitals."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from models.digits import MODEL_NAME
 from models.engine import Device
@@ -28,6 +38,13 @@ def _split(listed: object) -> object:
     return [each.strip() for each in listed.split(",")] if isinstance(listed, str) else listed
 
 
+def check_keys(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """Return `keys` if each may be an API key. Raises ValueError, which shows none of them."""
+    if any(len(key) < _MIN_KEY_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key for key in keys):
+        raise ValueError(f"each key needs at least {_MIN_KEY_CHARACTERS} ASCII characters and no spaces")
+    return keys
+
+
 class Settings(BaseModel):
     """What an operator may choose; the defaults work."""
 
@@ -42,6 +59,7 @@ class Settings(BaseModel):
     max_novelty: float | None = Field(
         default=None, ge=0, le=1, description="novelty up to which an answer is accepted; empty: as the model card says"
     )
+    replicas: int = Field(default=0, ge=0, description="services that there should be, for alerts; 0: not said")
     workers: int = Field(default=1, ge=1, description="processes of the service")
     max_images: int = Field(default=1024, ge=1, description="images in one request")
     max_body_bytes: int = Field(default=16 * 2**20, ge=1, description="bytes in the body of one request")
@@ -63,10 +81,16 @@ class Settings(BaseModel):
     drain_seconds: float = Field(
         default=0, ge=0, description="seconds between SIGTERM and the stop, in which a worker is not ready"
     )
+    watchdog_seconds: float = Field(
+        default=10, ge=0, description="seconds without progress after which a worker is killed and started again; 0: never"
+    )
     access_log: bool = Field(default=False, description="log a line for each request")
     tracing: bool = Field(default=False, description="trace requests with OpenTelemetry")
-    api_keys: Annotated[tuple[str, ...], BeforeValidator(_split)] = Field(
+    api_keys: Annotated[tuple[str, ...], BeforeValidator(_split), AfterValidator(check_keys)] = Field(
         default=(), repr=False, description="keys, separated by commas, one of which a request must have"
+    )
+    api_keys_file: Path | None = Field(
+        default=None, description="file with more keys, one in a line; it is read again when it changes"
     )
     public_metrics: bool = Field(default=False, description="answer /metrics without a key")
     api_docs: bool = Field(default=True, description="serve the viewer of the API at /docs")
@@ -80,13 +104,6 @@ class Settings(BaseModel):
         if not tag.startswith(f"{MODEL_NAME}:") or tag == f"{MODEL_NAME}:":
             raise ValueError(f"a tag such as {MODEL_NAME}:latest is expected")
         return tag
-
-    @field_validator("api_keys")
-    @classmethod
-    def _are_keys(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
-        if any(len(key) < _MIN_KEY_CHARACTERS or not key.isascii() or not key.isprintable() or " " in key for key in keys):
-            raise ValueError(f"each key needs at least {_MIN_KEY_CHARACTERS} ASCII characters and no spaces")
-        return keys
 
     @model_validator(mode="after")
     def _a_request_fits_into_the_queue(self) -> Self:

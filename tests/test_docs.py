@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-import yaml
 
-from service.errors import Reason
+from service.errors import LoadFailure, Reason
 from service.http.openapi import openapi_document
-from service.inference.model_repository import LoadFailure
+from service.observability import metrics
 from service.settings import RENAMED, Settings
 from tests.support.documents import DOCUMENTS, anchors, links, mapped, prose, quoted, rows, section
 from tests.support.project import ROOT
+from tests.support.rules import ALERTS
 
 TEXTS = {path.relative_to(ROOT).as_posix(): path.read_text() for path in DOCUMENTS}
 EVERYTHING = "\n".join(TEXTS.values())
@@ -100,6 +100,18 @@ def test_the_reasons_are_the_codes() -> None:
     assert sorted(failures) == sorted(get_args(LoadFailure))
 
 
+def test_the_metrics_their_types_and_labels_are_the_codes() -> None:
+    metrics.start(())
+    names = {"counter": "{}_total"}
+    coded = {
+        names.get(each.type, "{}").format(each.name): (each.type, sorted(vars(each)["_labelnames"]))
+        for each in metrics.TABLE.collect()
+    }
+    tables = [cells for cells in rows((ROOT / "docs/metrics.md").read_text()) if cells[0].startswith("`digit_classifier_")]
+    assert {quoted(name)[0]: (kind, sorted(quoted(labels))) for name, kind, labels, _ in tables} == coded
+    assert len(tables) == len(coded)
+
+
 def test_every_error_status_is_one_of_the_openapi_document_and_the_other_way_round() -> None:
     of_predict, of_every_path = (
         {int(cells[0]) for cells in rows(part)}
@@ -126,9 +138,8 @@ def test_every_promise_names_a_test() -> None:
 
 
 def test_the_alerts_are_those_of_the_rules() -> None:
-    groups = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"]
-    alerts = {rule["alert"]: rule["labels"]["severity"] for group in groups for rule in group["rules"] if "alert" in rule}
-    assert {name.strip("`"): severity for name, severity, _ in rows(section("docs/operations.md", "## Alerts"))} == alerts
+    listed = [(quoted(cells[0])[0], cells[1]) for cells in rows(section("docs/operations.md", "### Each alert"))]
+    assert sorted(listed) == sorted({(rule["alert"], rule["labels"]["severity"]) for rule in ALERTS})
 
 
 def test_the_map_names_every_module_and_no_other() -> None:

@@ -1,4 +1,4 @@
-"""The commands: train and publish, list what is published, roll back, show what a perceptron learns.
+"""The commands: train and publish, list what is published, roll back, prune, show what a perceptron learns.
 
 The result is a sentence on a terminal; elsewhere, and with --quiet, it is one JSON object on the last line of output.
 """
@@ -20,6 +20,7 @@ from training import store
 from training.data import BUNDLED_DATA, DataError, Mnist, read_mnist
 from training.logic_gates import print_gates
 from training.output import OutputError, fail, writing
+from training.prune import prune
 from training.recipes import RECIPES, Recipe
 
 if TYPE_CHECKING:
@@ -107,14 +108,14 @@ def train(recipe: str | None, data: Path | None, force: bool, if_none: bool, qui
 def _found(recipe: str | None) -> tuple[str, str] | None:
     """Return the tag of the version that is served, of `recipe` if that is named, and what was done to have it so, or None.
 
-    Where another is served, the newest whole version of the recipe becomes the served one.
+    Where another is served, or `latest` is damaged, another version that there is becomes the served one.
     """
     served = None if store.problem_of_served() else store.served_card()
     if served and recipe in (None, served.recipe["name"]):
+        store.record_served()
         return served.tag, "is published already"
-    whole = (each.card for each in store.published_versions() if each.card and not each.problem)
-    versions = [card.version for card in whole if card.recipe["name"] == recipe]
-    return (store.rollback(versions[-1]), "is the served version now") if versions else None
+    version = store.version_to_serve_instead(recipe)
+    return (store.serve(version), "is the served version now") if version else None
 
 
 def _recipe(name: str, **changes: float | None) -> Recipe:
@@ -221,6 +222,19 @@ def rollback(version: str | None) -> int:
     is_repair = version is None and store.problem_of_served() is not None
     tag = store.rollback(version)
     done = f"{tag} is the served version now" + (", the newest whole one" if is_repair else "")
+    with writing(sys.stdout, done):
+        print(f"{done}.")
+    return 0
+
+
+@_commands.command("prune")
+@click.option("--keep", help="Newest whole versions to keep.", type=click.IntRange(min=1), required=True)
+@_option("--dry-run", "Remove nothing, and say what would be", "off", is_flag=True)
+def prune_versions(keep: int, dry_run: bool) -> int:
+    """Remove old versions, but neither the served one nor the one that would be served in its place."""
+    removed = prune(keep, dry_run=dry_run)
+    which = f"{sum(removed.values()):,} bytes{': ' if removed else ''}{', '.join(removed)}"
+    done = f"{len(removed)} version{'' if len(removed) == 1 else 's'} {'would be ' if dry_run else ''}removed, {which}"
     with writing(sys.stdout, done):
         print(f"{done}.")
     return 0

@@ -21,6 +21,7 @@ from training.assessment import Candidate
 from training.behaviour import below_floor
 from training.export import ParityError, expected_of, export, proved_parity
 from training.pictures import draw_pictures
+from training.store_writing import writing_to
 
 MINIMUM_VALIDATION_ACCURACY = 0.90
 # How much worse than the served version, as a share of the validation split: 0.5 points.
@@ -112,7 +113,7 @@ def publish(candidate: Candidate, force: bool = False) -> str:
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[Path]:
     options = {"prefix": f"{MODEL_NAME}-", "ignore_cleanup_errors": True}  # else what is published may be called a failure
-    with store.writing_to(f"temporary files in {tempfile.gettempdir()}"), tempfile.TemporaryDirectory(**options) as folder:
+    with writing_to(f"temporary files in {tempfile.gettempdir()}"), tempfile.TemporaryDirectory(**options) as folder:
         tempfile.tempdir = folder  # also for what Keras and TensorFlow leave there when they are interrupted
         try:
             yield Path(folder)

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.errors import ApiError
+from service.errors import ApiError, unavailable
 from service.http.api_docs import api_docs_routes
 from service.http.auth import ApiKeyAuth
 from service.http.connections import accept_all_pending
@@ -28,7 +28,9 @@ from service.inference.health import EngineHealth
 from service.inference.predictor import Predictor
 from service.inference.versions import list_versions
 from service.observability import metrics
+from service.observability.machine import free_bytes
 from service.process.shutdown import Shutdown
+from service.process.throughput import whole_seconds
 from service.protocols.media_types import JSON
 from service.protocols.native import encode_error
 from service.protocols.routes import INFERENCE_ROUTES
@@ -52,7 +54,7 @@ class App:
         self._shutdown = shutdown
         self._health = health
         self._repository = predictor.repository
-        self._keys = ApiKeyAuth(settings.api_keys, settings.public_metrics)
+        self._keys = ApiKeyAuth(settings.api_keys, settings.public_metrics, settings.api_keys_file)
         self._docs = openapi_document(settings)
         self._budget = ByteBudget(settings.max_pending_body_bytes)
         routes = [
@@ -70,7 +72,14 @@ class App:
         by_path = {route.path: route for route in routes}
         self._router = Router(by_path)
         metrics.start({_UNMATCHED, *(route.path for route in by_path.values())})
+        metrics.BODY_BYTES_LIMIT.set(settings.max_pending_body_bytes)
+        metrics.IMAGES_QUEUED_LIMIT.set(settings.max_queued_images)
+        metrics.MODEL_STORE_FREE_BYTES.read = lambda: free_bytes(self._repository.served.folder.parent)
+        metrics.EXPECTED_REPLICAS.set(settings.replicas)
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
+        # When the engine will have been asked once more, and when this worker will have stopped.
+        self._retry_silent_seconds = whole_seconds(settings.request_timeout_seconds)
+        self._retry_drained_seconds = whole_seconds(settings.drain_seconds)
         self._timeout_seconds = settings.request_timeout_seconds
         self._is_traced = settings.tracing
         self._is_first = not (settings.access_log or settings.tracing)
@@ -128,21 +137,23 @@ class App:
         return Response(version.card.model_dump_json(), media_type=JSON, headers={"X-Model-Version": version.card.version})
 
     async def _versions(self, request: Request) -> Response:
-        versions = await asyncio.to_thread(list_versions, self._repository.served)
+        repository = self._repository
+        versions = await asyncio.to_thread(list_versions, repository.served, is_fallback=repository.is_fallback)
         return Response(versions.model_dump_json(), media_type=JSON)
 
     async def _livez(self, request: Request) -> Response:
         if not self._health.is_alive():
-            raise ApiError(503, "engine_silent", "the engine does not answer, and has not for long; restart this worker.")
+            sentence = "the engine does not answer, and has not for long; restart this worker"
+            raise unavailable("engine_silent", sentence, self._retry_silent_seconds)
         return PlainTextResponse("\n")
 
     async def _readyz(self, request: Request) -> Response:
         if self._shutdown.has_begun:
-            raise ApiError(
-                503, "draining", "this worker is stopping; send requests to another one, or try again in some seconds."
-            )
+            sentence = "this worker is stopping; send requests to another one"
+            raise unavailable("draining", sentence, self._retry_drained_seconds)
         if not self._health.is_ready():
-            raise ApiError(503, "engine_silent", "the engine does not answer; send requests to another replica.")
+            sentence = "the engine does not answer; send requests to another replica"
+            raise unavailable("engine_silent", sentence, self._retry_silent_seconds)
         # A worker takes no request before its version has answered the golden digits.
         return PlainTextResponse("\n")
 
@@ -182,7 +193,7 @@ def _with_cors(app: ASGIApp, origins: tuple[str, ...]) -> ASGIApp:
         allow_origins=origins,
         allow_methods=("GET", "POST"),
         allow_headers=("Content-Type", "Authorization"),
-        expose_headers=("X-Model-Version", "Server-Timing", "Retry-After"),
+        expose_headers=("X-Model-Version", "X-Instance", "Server-Timing", "Retry-After"),
     )
 
 

@@ -40,12 +40,17 @@ class Document:
         self._codings = ("identity", "gzip") if len(packed) < 0.9 * len(content) else ("identity",)
 
     def answer(self, request: Request) -> Response:
-        coding = preferred(request.headers.get("accept-encoding", ""), self._codings)
+        coding = preferred(_listed(request, "accept-encoding"), self._codings)
         content, headers = self._gzip if coding == "gzip" else self._plain
-        known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
+        known = {tag.strip().removeprefix("W/") for tag in _listed(request, "if-none-match").split(",")}
         if known & {headers["ETag"], "*"}:
             return Response(status_code=304, headers=headers)
         return _InPieces(content, media_type=self._media_type, headers=headers)
+
+
+def _listed(request: Request, name: str) -> str:
+    """Return a header that is a list, which may stand on several lines (RFC 9110, 5.3)."""
+    return ",".join(request.headers.getlist(name))
 
 
 class _InPieces(Response):

@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import Coroutine, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
+from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from models.digits import NUM_PIXELS
@@ -22,6 +23,8 @@ from service.protocols.protocol import Call, OpenCall
 # From here on, what pending bodies leave behind in memory is worth giving back; of a picture it may be a thousand times that.
 _LARGE_BYTES = 2**16
 _HUGE_BYTES = 8 * 2**20
+# Up to so many are counted apart, because they all should take about as long.
+_SMALL_IMAGES = 64
 
 
 class InferenceEndpoint:
@@ -44,25 +47,27 @@ class InferenceEndpoint:
             _check_headers(scope, headers)
             call = self._open_call(headers, scope["query_string"], scope.get("path_params", {}))
             if call.is_slow and self._decode_pool.is_full():
-                raise too_many_requests("other pictures are waiting to be decoded")
+                raise too_many_requests("other pictures are waiting to be decoded", self._decode_pool.retry_seconds())
             body = await self._bodies.read(receive, reservation)
             # While a whole batch waits, so do small bodies, undecoded.
             expected_images = 0 if call.is_slow else max(1, len(body) // NUM_PIXELS)
-            answering = self._predictor.predict_decoded(
-                partial(self._decoded, call, body),
-                expected_images,
-                with_novelty=call.wants_novelty,
-                is_explained=call.is_explained,
-            )
-            # Watching for a client that leaves costs more than the next turn of the event loop is away.
-            will_wait = call.is_slow or call.is_explained or self._predictor.will_wait()
-            prediction = await (_unless_left(receive, answering) if will_wait else answering)
-            del body  # its client may take long to read the answer
-            try:
-                await _send(scope, send, call, prediction, reservation)
-            finally:  # also where the client has left
-                if self._bodies.pending_bytes > _LARGE_BYTES:
-                    self._idle_trimmer.put_off()
+            with _Timer(call, expected_images) as timer:
+                answering = self._predictor.predict_decoded(
+                    partial(self._decoded, call, body),
+                    expected_images,
+                    with_novelty=call.wants_novelty,
+                    is_explained=call.is_explained,
+                )
+                # Watching for a client that leaves costs more than the next turn of the event loop is away.
+                will_wait = call.is_slow or call.is_explained or self._predictor.will_wait()
+                prediction = await (_unless_left(receive, answering) if will_wait else answering)
+                del body  # its client may take long to read the answer
+                timer.num_images = len(prediction.images)
+                try:
+                    await _send(scope, send, call, prediction, reservation)
+                finally:  # also where the client has left
+                    if self._bodies.pending_bytes > _LARGE_BYTES:
+                        self._idle_trimmer.put_off()
 
     async def _decoded(self, call: Call, body: bytes, deadline: float) -> Pixels:
         is_over = False
@@ -81,6 +86,28 @@ class InferenceEndpoint:
             is_over = True
             if self._bodies.pending_bytes > _LARGE_BYTES or call.is_slow:
                 self._idle_trimmer.put_off()
+
+
+class _Timer:
+    """Counts how long an answer, or an error that is the service's fault, takes from the complete body on."""
+
+    __slots__ = ("_call", "_started", "num_images")
+
+    def __init__(self, call: Call, num_images: int) -> None:
+        self._call, self.num_images = call, num_images
+
+    def __enter__(self) -> Self:
+        self._started = time.perf_counter()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if error is None or not (isinstance(error, ClientDisconnect) or getattr(error, "status", 500) < 500):
+            metrics.ANSWER_DURATION.observe(time.perf_counter() - self._started, self._kind())
+
+    def _kind(self) -> metrics.AnswerKind:
+        if self._call.is_slow:
+            return "picture"
+        return "small" if self.num_images <= _SMALL_IMAGES and not self._call.is_explained else "large"
 
 
 def _by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -47,7 +47,7 @@ def openapi_document(settings: Settings) -> dict[str, Any]:
         },
         "components": {"schemas": _schemas()},
     }
-    if settings.api_keys:
+    if settings.api_keys or settings.api_keys_file:
         document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
         document["security"] = [{"key": []}]
         for path in public_routes(settings.public_metrics) & document["paths"].keys():
@@ -160,7 +160,13 @@ _ANSWER = {
 
 def _refused(refusals: Mapping[int, str]) -> dict[str, Any]:
     content = {JSON: {"schema": {"$ref": _SCHEMAS + "ErrorResponse"}}}
-    return {str(status): {"description": sentence, "content": content} for status, sentence in refusals.items()}
+    return {
+        str(status): {"description": sentence, "content": content} | (_RETRIED if status in (429, 503, 504) else {})
+        for status, sentence in refusals.items()
+    }
+
+
+_RETRIED = {"headers": {"Retry-After": {"description": "Seconds after which to send it again.", "schema": {"type": "integer"}}}}
 
 
 def _body(media_type: str, settings: Settings) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """Request bodies: each read whole and in time, all of them together within a budget of bytes."""
 
 import asyncio
-from dataclasses import dataclass
-from typing import Self
+from dataclasses import dataclass, field
+from typing import Literal, Self
 
 from starlette.types import Message, Receive
 
 from service.errors import CLIENT_LEFT, ApiError, too_many_requests
 from service.observability import metrics
+from service.process.throughput import Throughput
 
 # What arrives in one piece or two. Small bodies have a budget of their own, so that large ones cannot shut them out.
 _SMALL_BYTES = 2**16
@@ -18,15 +19,30 @@ _TRUSTED_SECONDS = 1
 
 @dataclass(slots=True)
 class ByteBudget:
-    """How many bytes may be pending together, how many are, and how many of those are answers that clients have not read."""
+    """How many bytes may be pending together, how many are, and how many of those are answers that clients have not read.
+
+    `size` says which bodies it is for: answers count with the large ones.
+    """
 
     limit: int
+    size: Literal["small", "large"] = "large"
     reserved: int = 0
     unsent: int = 0
+    throughput: Throughput = field(default_factory=Throughput)
 
-    def add(self, size: int) -> None:
-        self.reserved += size
-        metrics.BODY_BYTES_PENDING.add(size)
+    def add(self, num_bytes: int) -> None:
+        if num_bytes < 0:
+            self.throughput.count(-num_bytes)
+        elif not self.reserved:
+            self.throughput.begin()
+        self.reserved += num_bytes
+        metrics.BODY_BYTES_PENDING.add(num_bytes, self.size)
+
+    def add_unsent(self, num_bytes: int) -> None:
+        """Add bytes of answers: they count in what is pending, too."""
+        self.unsent += num_bytes
+        metrics.ANSWER_BYTES_PENDING.add(num_bytes)
+        self.add(num_bytes)
 
 
 @dataclass(slots=True, eq=False)
@@ -69,7 +85,7 @@ class BodyReader:
     def __init__(self, max_body_bytes: int, budget: ByteBudget, seconds: float) -> None:
         self._max_body_bytes = max_body_bytes
         self._seconds = seconds
-        self._small, self._large = ByteBudget(budget.limit), budget
+        self._small, self._large = ByteBudget(budget.limit, "small"), budget
 
     @property
     def pending_bytes(self) -> int:
@@ -138,4 +154,4 @@ def _received_already(receive: Receive) -> Message | None:
 
 
 def _full(budget: ByteBudget) -> ApiError:
-    return too_many_requests(f"{budget.limit:,} bytes are pending")
+    return too_many_requests(f"{budget.limit:,} bytes are pending", budget.throughput.retry_seconds(budget.reserved))

@@ -139,8 +139,7 @@ class Connection(asyncio.Protocol):
     def _hold(self, unsent_bytes: int) -> None:
         more = unsent_bytes - self._unsent_bytes
         self._unsent_bytes = unsent_bytes
-        self._budget.unsent += more
-        self._budget.add(more)
+        self._budget.add_unsent(more)
 
     def _expect_progress(self, untaken_before: int | None, checks_left: int) -> None:
         untaken_bytes = self._count_untaken_bytes()

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from service.process.throughput import Throughput
+
 _THREADS = 4
 
 P = ParamSpec("P")
@@ -19,6 +21,7 @@ class DecodePool:
         self._max_wait_seconds = max_wait_seconds
         self._threads = ThreadPoolExecutor(_THREADS, "decode")
         self._queued_since: dict[object, float] = {}
+        self._throughput = Throughput()
 
     def is_full(self) -> bool:
         """Say whether something has been queued for more than `max_wait_seconds`."""
@@ -26,9 +29,15 @@ class DecodePool:
         oldest = min(self._queued_since.values(), default=None)
         return oldest is not None and time.perf_counter() - oldest > self._max_wait_seconds
 
+    def retry_seconds(self) -> int:
+        """Return after how many seconds what is queued now will have begun."""
+        return self._throughput.retry_seconds(len(self._queued_since))
+
     async def run(self, work: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T:
         """Return what `work` returns, or raise what it raises."""
         ticket = object()
+        if not self._queued_since:
+            self._throughput.begin()
         self._queued_since[ticket] = time.perf_counter()
 
         def begin() -> T:
@@ -39,3 +48,4 @@ class DecodePool:
             return await asyncio.get_running_loop().run_in_executor(self._threads, begin)
         finally:
             self._queued_since.pop(ticket, None)
+            self._throughput.count(1)

@@ -6,6 +6,7 @@ from collections import deque
 from typing import Any, Self
 
 from service.observability import metrics
+from service.process.throughput import Throughput
 
 
 class QueueFullError(Exception):
@@ -34,10 +35,15 @@ class Admission:
         self.max_queued_images = max_queued_images
         self.queued_images = 0
         self._waiting: deque[Slot] = deque()
+        self.throughput = Throughput()
 
     def has_room(self) -> bool:
         """Say whether less than a batch waits, so that what is parsed now is computed soon."""
         return self.queued_images < self._max_batch_images and not self._waiting
+
+    def retry_seconds(self) -> int:
+        """Return after how many seconds the images that wait now will have been computed."""
+        return self.throughput.retry_seconds(self.queued_images)
 
     def slot(self) -> "Slot":
         """Return the room of one request, none yet, to be entered with `with`."""
@@ -60,6 +66,8 @@ class Admission:
 
     def hold(self, images: int) -> None:
         """Add `images`, which may be negative, to those that wait; admit others where that makes room."""
+        if not self.queued_images:
+            self.throughput.begin()
         self.queued_images += images
         while self._waiting and self.queued_images < self._max_batch_images:
             slot = self._waiting.popleft()
@@ -112,4 +120,5 @@ class Slot:
 
     def release(self, images: int) -> None:
         """Give back the room of `images` that are being computed."""
+        self._admission.throughput.count(images)
         self.resize(max(0, self.images - images))  # 0 already where the request's time was over

@@ -1,38 +1,25 @@
-"""Which version is served: found in the store, proved before it answers anyone, and polled for the next one."""
+"""Which version is served: what `latest` names or, where that is damaged, named before; polled for the next one."""
 
 import asyncio
 import logging
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-import bentoml
-import numpy as np
-from bentoml.exceptions import NotFound
-from numpy.typing import NDArray
-
-from models.card import GOLDEN_FILE, NOVELTY_TOLERANCE, WEIGHTS_FILE, ModelCard
-from models.digits import MODEL_NAME, NUM_CLASSES, NUM_PIXELS, check_images
-from models.engine import Device, Engine, NoGpuError, load_engine
-from models.exported import load_deskew
-from models.novelty import knots_of
-from service.errors import LoadFailure
-from service.inference.explanation import LinearExplainer
-from service.inference.loaded_model import LoadedModel, images_within_limits
+from models.digits import MODEL_NAME
+from models.engine import Device, NoGpuError
+from models.pointer import LATEST, fallbacks, named_by_latest, versions_folder
+from service.inference.loaded_model import LoadedModel
+from service.inference.model_loading import ModelLoadError, load_model
 from service.observability import metrics
 
 logger = logging.getLogger(__name__)
 
-# Evidence is added up in another order than the graph does, and is shown to people.
-_EVIDENCE_TOLERANCE = 1e-4
-
-
-class ModelLoadError(ValueError):
-    """The version asked for is not in the store, or cannot be served."""
-
-    def __init__(self, reason: LoadFailure, sentence: str) -> None:
-        super().__init__(sentence)
-        self.reason: LoadFailure = reason
+Servable = TypeVar("Servable")
+Found = tuple[str, tuple[tuple[str, int, int], ...]]
+"""A version that `latest` names, and what its files are like."""
 
 
 class ModelRepository:
@@ -45,11 +32,22 @@ class ModelRepository:
         thresholds = {"min_confidence": min_confidence, "max_novelty": max_novelty}
         self._overrides = {name: value for name, value in thresholds.items() if value is not None}
         self._served: LoadedModel | None = None
-        self._failed: object = None
+        self._failed: Found | None = None
+        self.is_fallback = False
 
     def load(self) -> LoadedModel:
-        """Load and prove the version asked for, and serve it from now on. Raises as `load_model`."""
-        return self._serve(self._loaded(self._tag))
+        """Load and prove the version asked for or, where `latest` is damaged, what that named before, and serve it from now on.
+
+        Raises as `load_model`.
+        """
+        model, error = first_servable(self._tag, self._loaded)
+        if error:
+            metrics.MODEL_FALLBACKS.add()
+            self._count_failure(error)
+            with suppress(OSError):  # of files that cannot be read, which are tried again then
+                version = named_by_latest(model.folder.parent)
+                self._note_failed((version, _fingerprint(model.folder.with_name(version))) if version else None)
+        return self._serve(model, error)
 
     def _loaded(self, tag: str) -> LoadedModel:
         model = load_model(tag, self._device)
@@ -65,19 +63,33 @@ class ModelRepository:
         assert self._served is not None, "load() comes before the first request"
         return self._served
 
-    def _serve(self, model: LoadedModel) -> LoadedModel:
+    def _serve(self, model: LoadedModel, error: ModelLoadError | None = None) -> LoadedModel:
+        """Serve `model` from now on; as a fallback, if that is because of an `error` of what `latest` names."""
         engine, before = model.engine, self._served
         self._served = model
+        self._note_fallback(error is not None)
         card = model.card
         metrics.MODEL_INFO.tell(card.version, str(card.recipe["name"]), card.architecture, engine.runtime, engine.device)
         metrics.EXPECTED_ACCEPTANCE.set(card.acceptance.validation.coverage if card.acceptance else 0)
-        instead = f" instead of {before.tag}" if before else ""
-        logger.info("serving %s%s", model.tag, instead, extra={"runtime": engine.runtime, "device": engine.device})
+        instead = f" instead of {before.tag}" if before else f", which is a fallback: {error}" if error else ""
+        level = logging.WARNING if error else logging.INFO
+        logger.log(level, "serving %s%s", model.tag, instead, extra={"runtime": engine.runtime, "device": engine.device})
         return model
+
+    def _note_fallback(self, is_fallback: bool) -> None:
+        self.is_fallback = is_fallback
+        metrics.MODEL_FALLBACK.set(is_fallback)
+
+    def _note_failed(self, failed: Found | None) -> None:
+        self._failed = failed
+        metrics.MODEL_REFUSED.set(failed is not None)
+
+    def _count_failure(self, error: ModelLoadError | NoGpuError) -> None:
+        metrics.MODEL_LOAD_FAILURES.add(error.reason if isinstance(error, ModelLoadError) else "internal")
 
     async def watch(self, seconds: float) -> None:
         """Poll the store every `seconds`, for ever; return at once if that is 0, or one version was asked for by name."""
-        if not seconds or not self._tag.endswith(":latest"):
+        if not seconds or self._tag != LATEST:
             return
         while True:
             await asyncio.sleep(seconds)
@@ -92,9 +104,10 @@ class ModelRepository:
         A version that does not is not tried again until `latest` or one of its files changes.
         """
         versions = self.served.folder.parent
-        version = _latest(versions)
+        version = named_by_latest(versions)
         if version is None or version == self.served.card.version:
-            self._failed = None
+            self._note_failed(None)
+            self._note_fallback(self.is_fallback and version is None)
             return
         found = version, _fingerprint(versions / version)
         if found == self._failed:
@@ -102,128 +115,28 @@ class ModelRepository:
         try:
             # In a thread and on an engine of its own, so that requests notice nothing.
             self._serve(await asyncio.to_thread(self._loaded, f"{MODEL_NAME}:{version}"))
-            self._failed = None
+            self._note_failed(None)
         except (ModelLoadError, NoGpuError) as error:
-            self._failed = found
-            metrics.MODEL_LOAD_FAILURES.add(error.reason if isinstance(error, ModelLoadError) else "internal")
+            self._note_failed(found)
+            self._count_failure(error)
             logger.warning("%s stays served: %s", self.served.tag, error)
 
 
-def _latest(versions: Path) -> str | None:
-    """Return the version that `latest` names, or None while it cannot be read: BentoML empties the file before it writes."""
+def first_servable(tag: str, load: Callable[[str], Servable]) -> tuple[Servable, ModelLoadError | None]:
+    """Return what `load` makes of `tag`, or else of the first version that may be served instead, and why `tag` is not.
+
+    Only what `latest` names is ever replaced. Raises what `load` raises for `tag` where nothing can be served instead.
+    """
     try:
-        version = (versions / "latest").read_text().strip()
-    except (OSError, UnicodeDecodeError):
-        return None
-    return version if version.isalnum() else None
+        return load(tag), None
+    except ModelLoadError as error:
+        for version in fallbacks(versions_folder()) if tag == LATEST else ():
+            with suppress(ModelLoadError):
+                return load(f"{MODEL_NAME}:{version}"), error
+        raise
 
 
 def _fingerprint(folder: Path) -> tuple[tuple[str, int, int], ...]:
     """Return names, sizes and times of the files in `folder`: they tell a change at a hundredth of the cost of reading."""
     entries = ((path, path.stat()) for path in sorted(folder.rglob("*")))
     return tuple((path.name, entry.st_size, entry.st_mtime_ns) for path, entry in entries)
-
-
-def find_version(tag: str) -> tuple[Path, ModelCard]:
-    """Return the folder and the card of `tag` ("digit-classifier:latest" or a version), found whole in the store.
-
-    Raises:
-        ModelLoadError: it is not there, or its files are not those that were published.
-    """
-    try:
-        folder = Path(bentoml.models.get(tag).path)
-    except NotFound:
-        raise ModelLoadError(
-            "missing", f"{tag} is not in the BentoML store; `make train` (python -m training) publishes one."
-        ) from None
-    except Exception as error:  # of a damaged description, BentoML raises what its parsers do
-        raise ModelLoadError("incomplete", f"{tag} cannot be served: {str(error).splitlines()[0]}") from None
-    return folder, _whole_card(tag, folder)
-
-
-def _whole_card(tag: str, folder: Path) -> ModelCard:
-    reason: LoadFailure = "incomplete"
-    try:
-        card = ModelCard.read(folder)
-        if card.version != folder.name:
-            raise ValueError(f"the card in {folder} is that of {card.tag}.")
-        reason = "changed"
-        card.check_files(folder)
-    except (OSError, ValueError) as error:
-        raise ModelLoadError(reason, f"{tag} cannot be served: {error}") from None
-    return card
-
-
-def load_model(tag: str, device: Device) -> LoadedModel:
-    """Load `tag` from the store and prove that it is whole and answers its golden digits as published.
-
-    Raises:
-        ModelLoadError: it is not there, not whole, or answers something else.
-        NoGpuError: `device` is "gpu", and there is none.
-    """
-    folder, card = find_version(tag)
-    try:
-        linear, engine = _linear_explainer(folder, card), load_engine(folder, device)
-    except (NoGpuError, ModelLoadError):
-        raise
-    except Exception as error:  # of whatever kind the runtime has
-        raise ModelLoadError("internal", f"{tag} cannot be served: its graph cannot be loaded: {error}") from None
-    images = _proved_golden_images(folder, card, engine, linear)
-    knots = knots_of(card.novelty) if card.novelty else None
-    return LoadedModel(folder, card, engine, linear, images[:1], *images_within_limits(engine, images), knots)
-
-
-def _linear_explainer(folder: Path, card: ModelCard) -> LinearExplainer | None:
-    if not {"linear_evidence", "deskewed_evidence"} & set(card.capabilities):
-        return None
-    weights, biases = _read_arrays(folder / WEIGHTS_FILE, weights=(NUM_PIXELS, NUM_CLASSES), biases=(NUM_CLASSES,))
-    prepare = load_deskew(folder) if "deskewed_evidence" in card.capabilities else None
-    return LinearExplainer(weights, biases, prepare)
-
-
-def _read_arrays(path: Path, **shapes: tuple[int, ...]) -> tuple[NDArray[Any], ...]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = tuple(file[name] for name in shapes)
-    except Exception as error:  # NumPy's, zipfile's and zlib's
-        raise ModelLoadError("shape", f"{path} does not hold {' and '.join(shapes)}: {error}") from None
-    for (name, shape), array in zip(shapes.items(), arrays, strict=True):
-        if array.shape[array.ndim - len(shape) :] != shape or array.dtype.kind not in "fu":
-            raise ModelLoadError("shape", f"{path} has {name} of shape {array.shape} and type {array.dtype}, not {shape}.")
-    return arrays
-
-
-def _proved_golden_images(folder: Path, card: ModelCard, engine: Engine, linear: LinearExplainer | None) -> NDArray[np.float32]:
-    """Return the golden digits (N, 784), which `engine` answers as published, with and without novelty, and `linear` too."""
-    names = {"images": (NUM_PIXELS,), "probabilities": (NUM_CLASSES,)}
-    has_novelty = "novelty" in card.capabilities
-    images, expected, *scores = _read_arrays(folder / GOLDEN_FILE, **names, **({"novelty": ()} if has_novelty else {}))
-    try:
-        images = check_images(images)
-        answered, with_novelty = engine.run(images, False), engine.run(images, has_novelty)
-        explained = linear.probabilities(images) if linear else None
-    except Exception as error:  # of whatever kind the runtime has
-        raise ModelLoadError("shape", f"{card.tag} does not answer images of {NUM_PIXELS} pixels: {error}") from None
-    for outputs in (answered, with_novelty):
-        _check_golden(card, "probabilities", outputs.probabilities, expected, card.parity_tolerance)
-    if linear:
-        _check_golden(card, "probabilities from its weights", explained, expected, _EVIDENCE_TOLERANCE)
-    for published in scores:
-        _check_golden(card, "novelty scores", with_novelty.novelty, published, NOVELTY_TOLERANCE * published)
-    return images
-
-
-def _check_golden(
-    card: ModelCard, what: str, answered: NDArray[Any] | None, expected: NDArray[Any], allowed: float | NDArray[Any]
-) -> None:
-    shape = None if answered is None else answered.shape
-    if answered is None or shape != expected.shape:
-        sentence = f"{card.tag} answers its golden digits with {what} of shape {shape}, not {expected.shape}."
-        raise ModelLoadError("shape", sentence)
-    difference = np.abs(answered - expected)
-    if not np.all(difference <= allowed):  # so written, NaN is refused too
-        raise ModelLoadError(
-            "golden",
-            f"{card.tag} answers its golden digits with {what} up to {difference.max():.1e} away from what was published; "
-            f"at most {np.min(allowed):.0e} is allowed.",
-        )

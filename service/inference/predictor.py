@@ -17,6 +17,7 @@ from service.inference.explanation import Explanation, occlude
 from service.inference.loaded_model import LoadedModel
 from service.inference.model_repository import ModelRepository
 from service.observability import metrics
+from service.process.throughput import Throughput
 from service.settings import Settings
 
 Pixels = NDArray[np.float32]
@@ -55,6 +56,7 @@ class Predictor:
         # One image at a time is occluded, in variants that take half a megabyte.
         self._occluding = asyncio.Lock()
         self._num_occluding = 0
+        self._explained = Throughput()
 
     def will_wait(self) -> bool:
         """Say whether a request would wait for more than the next turn of the event loop."""
@@ -105,9 +107,9 @@ class Predictor:
                 result = await self.batcher.submit(model, images, deadline - decoded, slot.release, with_novelty=with_novelty)
             explain = await self._explain(model, images, result.answers.digits, deadline) if is_explained else None
         except QueueFullError:
-            raise too_many_requests("the queue is full") from None
+            raise too_many_requests("the queue is full", self._admission.retry_seconds()) from None
         except (DeadlineError, TimeoutError):
-            raise deadline_exceeded(self._seconds) from None
+            raise deadline_exceeded(self._seconds, self._admission.retry_seconds()) from None
         answers = result.answers
         metrics.count_predictions(answers.digits, answers.confidence, answers.novelty, answers.accepted)
         queue_seconds = admitted - started + result.queue_seconds
@@ -130,10 +132,14 @@ class Predictor:
             return result.answers.probabilities
 
         if self._num_occluding == _MAX_OCCLUDING:
-            raise too_many_requests("other answers are waiting to be explained")
+            retry_seconds = self._explained.retry_seconds(self._num_occluding)
+            raise too_many_requests("other answers are waiting to be explained", retry_seconds)
+        if not self._num_occluding:
+            self._explained.begin()
         self._num_occluding += 1
         try:
             async with asyncio.timeout(deadline - time.perf_counter()), self._occluding:
                 return (await occlude(images, digits, compute)).part
         finally:
             self._num_occluding -= 1
+            self._explained.count(1)

@@ -31,13 +31,17 @@ class VersionList(BaseModel):
 
     versions: list[VersionSummary] = Field(max_length=MAX_LISTED)
     served: str
+    is_fallback: bool = Field(
+        description="whether `served` is an earlier version, because what `latest` names could not be served"
+    )
 
 
-def list_versions(served: LoadedModel) -> VersionList:
+def list_versions(served: LoadedModel, *, is_fallback: bool = False) -> VersionList:
     """Return `served`, also where its folder is gone, and the newest versions beside it. Reads files, so use a thread."""
     cards = [served.card, *_newest_cards(served.folder.parent, served.card.version)]
     cards.sort(key=lambda card: card.created, reverse=True)
-    return VersionList(versions=[_summary(card, card is served.card) for card in cards], served=served.card.version)
+    summaries = [_summary(card, card is served.card) for card in cards]
+    return VersionList(versions=summaries, served=served.card.version, is_fallback=is_fallback)
 
 
 def _newest_cards(folder: Path, besides: str) -> Iterator[ModelCard]:

@@ -6,7 +6,7 @@ Its own take 13 µs of a request, these 3. They are exact where one thread count
 import itertools
 import math
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -95,7 +95,7 @@ class Counter(Family):
 
 
 class Gauge(Family):
-    """Says how things are now, added up over the workers that live. It has no labels."""
+    """Says how things are now, added up over the workers that live."""
 
     exposed_as = GaugeMetricFamily
 
@@ -103,10 +103,11 @@ class Gauge(Family):
         numbers[:] = memoryview(bytes(numbers.nbytes)).cast("d")  # forget what a dead worker said
         super().place(numbers)
 
-    def add(self, amount: float) -> None:
-        self._numbers[0] += amount
+    def add(self, amount: float, *labels: object) -> None:
+        self._numbers[self._starts[labels]] += amount
 
     def set(self, value: float) -> None:
+        """Say how a gauge without labels is."""
         self._numbers[0] = value
 
     def collect(self, rows: Rows, is_live: NDArray[np.bool_]) -> Metric:
@@ -114,10 +115,28 @@ class Gauge(Family):
 
 
 class Level(Gauge):
-    """Says what is the same for all workers: the highest value of those that live."""
+    """Says what is the same for all workers, or the worst of them: the highest value of those that live."""
 
     def collect(self, rows: Rows, is_live: NDArray[np.bool_]) -> Metric:
         return Family.collect(self, rows[is_live].max(axis=0, keepdims=True), is_live)
+
+
+class Reading(Family):
+    """Says what `read` returns when the metrics are asked for, one number for all workers; nothing where that is None."""
+
+    width = 0
+
+    def __init__(
+        self, table: Table, name: str, text: str, exposed_as: type[Metric], read: Callable[[], float | None] = lambda: None
+    ) -> None:
+        super().__init__(table, name, text)
+        self.exposed_as, self.read = exposed_as, read
+
+    def collect(self, rows: Rows, is_live: NDArray[np.bool_]) -> Metric:
+        family = self.exposed_as(self.name, self.text)
+        if (value := self.read()) is not None:
+            family.add_metric([], value)
+        return family
 
 
 class Info(Gauge):

@@ -1,1 +1,1 @@
-"""How a worker's process treats memory, files and its end."""
+"""How a worker's process treats memory, files and its end, and who restarts it."""

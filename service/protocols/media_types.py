@@ -13,7 +13,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from models.digits import EXPECTED, IMAGE_SHAPE, NUM_PIXELS, check_images
-from service.errors import ApiError, too_many_images
+from service.errors import ApiError, to_retry, too_many_images
 from service.images.normalisation import read_picture
 from service.protocols.json_fast import read_json
 
@@ -117,8 +117,8 @@ def _read_multipart(body: bytes, content_type: str, max_images: int, is_wanted: 
         try:
             pictures.append(read_picture(part, is_wanted))
         except TimeoutError:
-            sentence = f"{index} of {len(parts)} pictures were read in time; send fewer at a time."
-            raise ApiError(504, "deadline_exceeded", sentence) from None
+            sentence = f"{index} of {len(parts)} pictures were read in time; send fewer at a time, or retry after"
+            raise to_retry(504, "deadline_exceeded", sentence, 1) from None
         except ValueError as error:
             raise ValueError(f"part {index}: {error}") from None
     return np.stack(pictures)

@@ -77,5 +77,5 @@ def test_the_charts_are_those_that_training_drew_of_the_version_served(open_page
     canvas.evaluate(WHEN_PAINTED)
     drawn = httpx.get(f"{server.url}/model/pictures/{name}.png").content
     shown = base64.b64decode(canvas.evaluate("it => it.toDataURL().split(',')[1]"))
-    pixels = [np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for content in (shown, drawn)]
-    np.testing.assert_array_equal(pixels[0], pixels[1])
+    painted, expected = (np.asarray(Image.open(io.BytesIO(content)).convert("RGB")) for content in (shown, drawn))
+    np.testing.assert_array_equal(painted, expected)

@@ -17,8 +17,11 @@ from tests.support.project import ROOT
 from tests.support.stack import Stack, docker, exists, run
 
 HERE = Path(__file__).parent
-STAND_INS = ("proxy", "prometheus")
-STAND_IN_FILES = {"proxy": "haproxy.Dockerfile", "prometheus": "prometheus.Dockerfile"}
+# A stage of each has the name of the service.
+STAND_IN_FILES = {
+    "haproxy.Dockerfile": ("proxy",),
+    "monitoring.Dockerfile": ("prometheus", "alertmanager", "blackbox"),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,10 +55,14 @@ def images(engine: None, figures: dict[str, str]) -> None:
     for service in ("service", "train"):  # one after the other: both at once would install the common stages twice
         run("docker", "compose", "build", service)
     figures["docker compose build, s"] = f"{time.monotonic() - began:.0f}"
-    for name, file in STAND_IN_FILES.items():
-        image = services[name]["image"]
-        if not exists(image) and subprocess.run(["docker", "pull", "-q", image], capture_output=True, check=False).returncode:
-            docker("build", "-q", "-t", image, "-f", str(HERE / file), str(HERE))
+    for file, names in STAND_IN_FILES.items():
+        for name in names:
+            get_or_build(services[name]["image"], str(HERE / file), name)
+
+
+def get_or_build(image: str, file: str, stage: str) -> None:
+    if not exists(image) and subprocess.run(["docker", "pull", "-q", image], capture_output=True, check=False).returncode:
+        docker("build", "-q", "-t", image, "-f", file, "--target", stage, str(HERE))
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,5 @@
 # Where no registry can be reached: Debian's HAProxy, arranged as the official image is.
-FROM python:3.11-slim
+FROM python:3.11-slim AS proxy
 RUN apt-get update \
  && apt-get install -y --no-install-recommends haproxy \
  && rm -rf /var/lib/apt/lists/* /etc/haproxy \

@@ -4,6 +4,7 @@ import json
 import time
 
 import httpx
+import pytest
 import yaml
 
 from models.digits import MODEL_NAME
@@ -64,9 +65,20 @@ def test_every_container_is_confined(stack: Stack) -> None:
         assert {port["HostIp"] for ports in host["PortBindings"].values() for port in ports} <= {"127.0.0.1"}, service
 
 
-def test_only_the_models_are_shared_and_the_service_cannot_write_them(stack: Stack) -> None:
+@pytest.mark.parametrize("service", SERVICES)
+def test_a_container_has_bounds_on_processes_and_on_all_of_its_memory(stack: Stack, service: str) -> None:
+    host = inspected(stack.compose("ps", "-aq", service).split()[0])["HostConfig"]
+    assert host["MemorySwap"] == host["Memory"] > 0
+    assert host["PidsLimit"] > 0
+    assert all("size=" in options for options in host.get("Tmpfs", {}).values())
+
+
+def test_only_models_and_keys_are_shared_and_the_service_cannot_write_them(stack: Stack) -> None:
     mounts = inspected(stack.containers("service")[0])["Mounts"]
-    assert [(mount["Destination"], mount["RW"]) for mount in mounts] == [("/bentoml/models", False)]
+    assert {(mount["Destination"], mount["RW"]) for mount in mounts} == {
+        ("/bentoml/models", False),
+        ("/app/secrets/keys", False),
+    }
     write = "open('/bentoml/models/x', 'w')"
     refused = f"try: {write}\nexcept OSError as error: print(error.errno)"
     assert stack.compose("exec", "-T", "service", "python", "-c", refused) == "30"  # EROFS

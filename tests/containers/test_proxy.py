@@ -13,8 +13,7 @@ MEBIBYTE = 2**20
 
 
 def connected(stack: Stack, sent: bytes) -> socket.socket:
-    host, _, port = stack.addresses["PROXY_ADDRESS"].partition(":")
-    connection = socket.create_connection((host, int(port)))
+    connection = socket.create_connection(stack.address)
     connection.sendall(sent)
     return connection
 
@@ -81,5 +80,20 @@ def test_what_is_not_http_is_told_so_and_cut(stack: Stack) -> None:
 
 
 def test_the_proxys_metrics_are_not_published(stack: Stack) -> None:
-    assert "haproxy" not in httpx.get(f"{stack.url}/metrics").text
     assert not docker("port", stack.containers("proxy")[0]).count("8404")
+
+
+@pytest.mark.parametrize(
+    "target", ["/metrics", "/%6detrics?x=1", "http://x/metrics", "//metrics", "/./metrics", "/web/../metrics"]
+)
+def test_the_services_metrics_are_not_published(stack: Stack, target: str) -> None:
+    came, _ = rest_of(connected(stack, f"GET {target} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()))
+    assert b"digit_classifier_" not in came
+    assert came.split(b" ")[1] in (b"403", b"404")
+    assert b'{"error":"' in came
+
+
+def test_who_asks_for_metrics_is_told_where_they_are(stack: Stack) -> None:
+    answer = httpx.get(f"{stack.url}/metrics")
+    assert answer.status_code == 403
+    assert answer.json() == {"error": "metrics are not public; Prometheus asks the replicas for them."}

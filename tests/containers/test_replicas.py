@@ -54,6 +54,14 @@ def test_stopping_a_replica_under_load_loses_nothing(three: Stack, figures: dict
     until(lambda: three.value(READY) == 3, 30, "it is back in rotation")
 
 
+def test_a_replica_whose_worker_is_killed_leaves_the_rotation_within_2_seconds(three: Stack) -> None:
+    docker("exec", three.containers("service")[0], "python", "-c", KILL_WORKER)
+    time.sleep(2)
+    # What is routed to it would wait for BentoML's supervisor, whose socket goes on accepting.
+    assert all(answers_seven(three.url, seconds=3) for _ in range(30))
+    until(lambda: three.value(READY) == 3, 40, "it is back in rotation")
+
+
 def test_the_only_replica_stops_without_breaking_off_an_answer(three: Stack, figures: dict[str, str]) -> None:
     three.up(1)
     until(lambda: three.value(READY) == 1, 30, "one replica is in rotation")

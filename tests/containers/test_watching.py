@@ -4,16 +4,17 @@ import json
 import math
 import time
 
+import httpx
 import pytest
 import yaml
 
 from models.digits import NUM_CLASSES
 from tests.support.project import ROOT
+from tests.support.rules import ALERTS, RECORDS, RUNBOOK_QUERIES, TEST_FILES
 from tests.support.stack import Stack, docker, load
 from tests.support.waiting import until
 
 DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/digit-classifier.json").read_text())
-RULES = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())
 PANELS = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel.get("targets", [])]
 
 
@@ -30,18 +31,19 @@ def test_promtool_finds_the_configuration_and_the_rules_in_order() -> None:
 
 @pytest.mark.usefixtures("images")
 def test_every_alert_fires_when_it_should_and_only_then() -> None:
-    promtool("test", "rules", "/etc/prometheus/rules_test.yml")
+    promtool("test", "rules", *(f"/etc/prometheus/rules/{path.name}" for path in TEST_FILES))
 
 
 @pytest.fixture(scope="module")
 def at_work(stack: Stack) -> Stack:
     """Return the stack after some seconds of predictions, with refusals among them, once all records are there."""
+    stack.compose("up", "-d", "blackbox")
     with load(stack.url, clients=2):
         for _ in range(20):
             assert stack.predict(b"[]").status_code == 400
             time.sleep(0.5)
         until(
-            lambda: len(stack.query("digit_classifier:prediction_share:rate1h")) == NUM_CLASSES, 30, "the rules are evaluated"
+            lambda: len(stack.query("digit_classifier:prediction_share:rate1h")) == NUM_CLASSES, 75, "the rules are evaluated"
         )
     return stack
 
@@ -53,17 +55,27 @@ def test_a_panels_query_returns_data(at_work: Stack, title: str, query: str) -> 
     assert not any(map(math.isnan, values)), f"{title}: {query} returns {values}"
 
 
+@pytest.mark.parametrize("query", RUNBOOK_QUERIES)
+def test_a_query_of_the_runbook_is_understood(at_work: Stack, query: str) -> None:
+    at_work.query(query)  # fails where Prometheus answers with an error
+
+
 def test_every_record_has_a_value_except_the_one_that_needs_a_yesterday(at_work: Stack) -> None:
-    records = {rule["record"] for group in RULES["groups"] for rule in group["rules"] if "record" in rule}
-    empty = {record for record in records if not at_work.query(record)}
+    empty = {record for record in RECORDS if not at_work.query(record)}
     assert empty <= {"digit_classifier:prediction_shift"}
 
 
-def test_the_alerts_are_loaded_and_none_of_ours_fires(at_work: Stack) -> None:
-    alerts = {rule["alert"] for group in RULES["groups"] for rule in group["rules"] if "alert" in rule}
-    assert len(alerts) == 7
+def test_the_alerts_are_loaded_and_none_fires_but_the_dead_mans_switch(at_work: Stack) -> None:
+    url = f"http://{at_work.addresses['PROMETHEUS_ADDRESS']}/api/v1/rules"
+    groups = httpx.get(url, params={"type": "alert"}, timeout=10).json()["data"]["groups"]
+    assert len([rule for group in groups for rule in group["rules"]]) == len(ALERTS)
     firing = {labels["alertname"] for labels, _ in at_work.query('ALERTS{alertstate="firing"}')}
-    assert not firing & alerts
+    assert firing & {rule["alert"] for rule in ALERTS} == {"Watchdog"}
+
+
+def test_prometheus_watches_itself_and_asks_the_proxy_as_a_client_would(at_work: Stack) -> None:
+    assert at_work.value('up{job="prometheus"}') == 1
+    until(lambda: at_work.value('probe_success{job="probe"}') == 1, 40, "the probe is answered with 7")
 
 
 def test_the_panels_show_what_was_asked(at_work: Stack) -> None:

@@ -216,12 +216,13 @@ def test_answers_that_are_not_read_take_little_memory_and_are_cut_off(reading_ho
         statuses = Counter(begun_answer(connection, request) for connection in connections)
         peak = (server.peak_kib() - idle) / 1024
         until(lambda: value(scrape(server), "unread_answers_total") == statuses[200])
-        left, pending = left_above(server, idle), value(scrape(server), "body_bytes_pending")
+        left, series = left_above(server, idle), scrape(server)
     print(f"{statuses}: at most {peak:.0f} MiB above idle, {left:.1f} after")
     assert set(statuses) == {200, 429}
     assert peak <= PEAK_MIB
     assert left <= LEFT_MIB
-    assert pending == 0
+    assert [series["digit_classifier_body_bytes_pending", (("size", size),)] for size in ("small", "large")] == [0, 0]
+    assert series["digit_classifier_answer_bytes_pending", ()] == 0
 
 
 def begun_answer(connection: Connection, request: bytes) -> int:

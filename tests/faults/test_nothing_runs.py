@@ -13,7 +13,8 @@ import pytest
 
 from models.card import CARD_FILE, GOLDEN_FILE, KERAS_FILE, LITERT_FILE, WEIGHTS_FILE
 from models.digits import MODEL_NAME
-from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
+from service.inference.model_loading import ModelLoadError, find_version
+from service.inference.model_repository import ModelRepository
 from service.protocols.media_types import BYTES, JPEG, JSON, MULTIPART, NPY, PNG
 from tests.support.bodies import form_of, npy, npy_with_header
 from tests.support.serving import Server

@@ -8,7 +8,7 @@ from models import engine
 from models.card import NOVELTY_TOLERANCE, PARITY_TOLERANCE
 from models.engine import NoGpuError, load_engine, require_gpu
 from models.exported import load_saved_model
-from service.inference.model_repository import find_version
+from service.inference.model_loading import find_version
 from training.data import Mnist
 
 

@@ -1,5 +1,6 @@
 """What tests of the service need besides: one digit, the published model as Keras has it, versions put into a store."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -8,6 +9,8 @@ import pytest
 
 from models.card import KERAS_FILE
 from models.digits import MODEL_NAME
+from service.observability import metrics
+from tests.support.metrics import Series, series_in
 from training.data import Mnist
 
 
@@ -15,6 +18,13 @@ from training.data import Mnist
 def digit(mnist: Mnist) -> np.ndarray:
     """Return one test digit, a seven, as uint8 of shape (784,)."""
     return mnist.test.images[0]
+
+
+@pytest.fixture
+def counts() -> Callable[[], Series]:
+    """Return what tells the series of this process, which counts from 0."""
+    metrics.start([])
+    return lambda: series_in(metrics.exposition().decode())
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ import httpx
 import numpy as np
 import pytest
 
-from service.errors import CLIENT_LEFT, ApiError, deadline_exceeded, too_many_images, too_many_requests
+from service.errors import CLIENT_LEFT, ApiError, deadline_exceeded, too_many_images, too_many_requests, unavailable
 from tests.support.bad_bodies import BAD_BODIES, FLAT, images
 from tests.support.serving import Server
 
@@ -104,9 +104,16 @@ def test_the_status_of_a_client_that_left_which_bentoml_does_not_know_is_400_for
 
 
 def test_an_overload_says_what_is_full_and_when_to_send_it_again() -> None:
-    error = too_many_requests("the queue is full")
-    assert (error.status, error.reason, error.headers) == (429, "queue_full", {"Retry-After": "1"})
-    assert str(error) == "Overloaded: the queue is full; retry after 1 s."
+    for seconds in (1, 17):
+        error = too_many_requests("the queue is full", seconds)
+        assert (error.status, error.reason, error.headers) == (429, "queue_full", {"Retry-After": str(seconds)})
+        assert str(error) == f"Overloaded: the queue is full; retry after {seconds} s."
+
+
+def test_a_worker_that_does_not_serve_says_where_else_to_go_and_when_to_come_again() -> None:
+    error = unavailable("draining", "this worker is stopping; send requests to another one", 5)
+    assert (error.status, error.reason, error.headers) == (503, "draining", {"Retry-After": "5"})
+    assert str(error) == "this worker is stopping; send requests to another one, or retry after 5 s."
 
 
 def test_too_many_images_are_told_how_many_may_be_sent() -> None:
@@ -117,6 +124,6 @@ def test_too_many_images_are_told_how_many_may_be_sent() -> None:
 
 @pytest.mark.parametrize(("seconds", "written"), [(10, "10"), (0.5, "0.5")])
 def test_a_deadline_is_told_in_seconds(seconds: float, written: str) -> None:
-    error = deadline_exceeded(seconds)
-    assert (error.status, error.reason, error.headers) == (504, "deadline_exceeded", {})
-    assert str(error) == f"there was no answer within {written} s; send it again, or fewer images at a time."
+    error = deadline_exceeded(seconds, 3)
+    assert (error.status, error.reason, error.headers) == (504, "deadline_exceeded", {"Retry-After": "3"})
+    assert str(error) == f"there was no answer within {written} s; send fewer images at a time, or retry after 3 s."

@@ -179,6 +179,8 @@ def test_before_it_stops_it_is_not_ready_for_a_while_and_answers_all_the_same(ho
             time.sleep(0.05)
         assert ready.status_code == 503
         assert "is stopping" in ready.json()["error"]
+        assert "or retry after 2 s." in ready.json()["error"]
+        assert ready.headers["retry-after"] == "2"
         assert server.predict(SEVEN).status_code == 200
         assert server.process.wait(20) == 0
         assert 2 < time.monotonic() - told < 6

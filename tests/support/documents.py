@@ -8,7 +8,9 @@ from pathlib import Path
 
 from tests.support.project import ROOT
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "benchmarks/README.md", ROOT / "data/mnist/README.md"])
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "benchmarks/README.md", ROOT / "data/mnist/README.md"]
+)
 # The other two say how to measure for a quarter of an hour, and what is in a folder.
 EXECUTED = [path for path in DOCUMENTS if path.parent.name in (ROOT.name, "docs")]
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
@@ -17,9 +18,15 @@ from models.digits import check_images
 from models.engine import load_engine
 from service.protocols.media_types import BYTES
 from tests.support.raw_http import Connection, post
-from tests.support.serving import Server
 
 RETRIED = (0, 429, 503)
+
+
+class HasAddress(Protocol):
+    """A server, or a proxy with several behind it."""
+
+    @property
+    def address(self) -> tuple[str, int]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ def answer_of(version: Path, images: np.ndarray) -> bytes:
 
 @contextlib.contextmanager
 def loaded(
-    server: Server, requests: Sequence[bytes], connections: int = 8, pause: float = 0, retry_seconds: float = 0
+    server: HasAddress, requests: Sequence[bytes], connections: int = 8, pause: float = 0, retry_seconds: float = 0
 ) -> Iterator[Load]:
     """Send `requests` in turn over each connection until the block ends; the `Load` then has how each was answered.
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import ssl
 import subprocess
 import threading
 import time
@@ -64,7 +65,8 @@ class Stack:
     def __init__(self, project: str) -> None:
         self.project = project
         self.addresses = {
-            name: f"127.0.0.1:{free_port()}" for name in ("PROXY_ADDRESS", "PROMETHEUS_ADDRESS", "GRAFANA_ADDRESS")
+            name: f"127.0.0.1:{free_port()}"
+            for name in ("PROXY_ADDRESS", "TLS_ADDRESS", "PROMETHEUS_ADDRESS", "ALERTMANAGER_ADDRESS", "GRAFANA_ADDRESS")
         }
         self.environment = self.addresses | {"COMPOSE_PROJECT_NAME": project, "ACCESS_LOG": "true"}
 
@@ -72,8 +74,23 @@ class Stack:
     def url(self) -> str:
         return f"http://{self.addresses['PROXY_ADDRESS']}"
 
+    @property
+    def address(self) -> tuple[str, int]:
+        host, _, port = self.addresses["PROXY_ADDRESS"].partition(":")
+        return host, int(port)
+
     def compose(self, *arguments: str) -> str:
         return run("docker", "compose", *arguments, environment=self.environment)
+
+    @contextlib.contextmanager
+    def another(self, service: str, *options: str, **settings: str) -> Iterator[str]:
+        """Run one more container of `service` with `settings` of its own until the block ends, and yield its id."""
+        command = ("docker", "compose", "run", "-d", "--no-deps", *options, service)
+        container = run(*command, environment=self.environment | settings)
+        try:
+            yield container
+        finally:
+            docker("rm", "-f", container)
 
     def up(self, replicas: int = 1) -> None:
         self.compose("up", "--wait", "--wait-timeout", "180", "--scale", f"service={replicas}", *SERVICES)
@@ -99,8 +116,8 @@ class Stack:
 class Load:
     """Clients that ask for one digit after another, and what became of each request."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, url: str, verify: ssl.SSLContext | bool = True) -> None:
+        self.url, self.verify = url, verify
         self.outcomes: Counter[str] = Counter()
         self._stop = threading.Event()
 
@@ -109,7 +126,7 @@ class Load:
 
     def client(self) -> None:
         limits = httpx.Limits(max_keepalive_connections=1)
-        with httpx.Client(limits=limits, timeout=30) as client:
+        with httpx.Client(limits=limits, timeout=30, verify=self.verify) as client:
             while not self._stop.is_set():
                 self.outcomes[self._ask(client)] += 1
 
@@ -124,9 +141,9 @@ class Load:
 
 
 @contextlib.contextmanager
-def load(url: str, clients: int = 4) -> Iterator[Load]:
+def load(url: str, clients: int = 4, verify: ssl.SSLContext | bool = True) -> Iterator[Load]:
     """Ask from `clients` threads until the block ends."""
-    load = Load(url)
+    load = Load(url, verify)
     threads = [threading.Thread(target=load.client) for _ in range(clients)]
     for thread in threads:
         thread.start()

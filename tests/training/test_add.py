@@ -88,7 +88,7 @@ def test_readers_need_no_lock_and_no_right_to_write(old: Path):
     try:
         assert problem_of_served() is None
         assert [entry.version for entry in published_versions()] == ["old"]
-        assert names_in(old.parent) == {old.name}
+        assert names_in(old.parent) == {old.name, f"{old.name}.history"}
     finally:
         for folder in (old.parent, old, old / "old"):
             folder.chmod(0o755)

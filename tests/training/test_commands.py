@@ -115,10 +115,11 @@ def test_list_shows_a_half_written_version_with_its_problem(tmp_path: Path):
 
 @pytest.fixture
 def damaged_home(published_home: Path, tmp_path: Path) -> Path:
-    """Return a store with two versions, "whole" and the served one, whose graph is damaged."""
+    """Return a store with two versions, "whole" and the served one, which is newer, and whose graph is damaged."""
     home = Path(shutil.copytree(published_home, tmp_path / "home"))
     versions, served = home / "models" / NAME, version_in(home)
-    shutil.copytree(versions / served, versions / "whole")
+    card = copy_version(versions, served, "whole") / CARD_FILE
+    card.write_text(json.dumps(json.loads(card.read_text()) | {"created": "2025-01-01T00:00:00Z"}))
     with (versions / served / LITERT_FILE).open("ab") as graph:
         graph.write(b"!")
     return home
@@ -139,7 +140,15 @@ def test_rollback_from_what_cannot_be_served_says_that_it_took_the_newest_whole_
     assert version_in(damaged_home) == "whole"
 
 
-def test_if_none_trains_where_the_served_version_cannot_be_served(damaged_home: Path, tiny_data: Path):
+def test_if_none_serves_what_latest_named_before_where_that_is_damaged(damaged_home: Path):
+    finished = run_training(damaged_home, "--if-none")
+    assert (finished.returncode, finished.stderr) == (0, "")
+    assert json.loads(finished.stdout) == {"model": f"{NAME}:whole", "trained": False}
+    assert version_in(damaged_home) == "whole"
+
+
+def test_if_none_trains_where_no_version_is_whole(damaged_home: Path, tiny_data: Path):
+    (damaged_home / "models" / NAME / "whole" / LITERT_FILE).unlink()
     finished = run_training(damaged_home, "--if-none", "--quiet", "--data", str(tiny_data), "--epochs", "1")
     assert finished.returncode == 0
     assert "which cannot be served" in finished.stderr

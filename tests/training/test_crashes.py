@@ -43,7 +43,7 @@ def test_killed_before_any_of_its_changes_a_run_leaves_what_is_served_and_the_ne
         assert_whole(old)
         assert [entry.version for entry in published_versions() if entry.problem] == []
         assert names_in(old) - {"new"} == {"old", "later", "latest"}
-        assert names_in(old.parent) == {old.name, f"{old.name}.lock"}
+        assert names_in(old.parent) == {old.name, f"{old.name}.lock", f"{old.name}.history"}
         shutil.rmtree(old.parent)
         shutil.copytree(before, old.parent)
     assert served_version() == "new"

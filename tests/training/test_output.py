@@ -1,15 +1,14 @@
-import contextlib
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from models.digits import MODEL_NAME as NAME
 from tests.support.command_line import Finished, assert_fails_in_a_sentence, version_in
+from tests.support.disks import small_disk
 from tests.support.project import ROOT
 from tests.support.training import run_training
 
@@ -67,21 +66,7 @@ def test_a_reader_that_has_gone_is_an_error_in_a_sentence(tmp_path: Path, tiny_d
     assert "Traceback" not in said
 
 
-@contextlib.contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """Mount an empty disk of `size` at `folder`, or skip the test where this may not be done."""
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], check=False, capture_output=True)
-    if mounted.returncode:
-        pytest.skip("no disk may be mounted here")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount")
 def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(tmp_path: Path, tiny_data: Path):
     with small_disk(tmp_path / "disk", "250k") as home:
         finished = run_training(home, "--quiet", "--data", str(tiny_data), "--epochs", "1", "--force")
@@ -94,7 +79,6 @@ def test_a_full_disk_is_said_in_a_sentence_and_leaves_nothing(tmp_path: Path, ti
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount")
 @pytest.mark.parametrize("size", ["60k", "200k"])
 def test_a_full_disk_for_temporary_files_is_not_blamed_on_the_store(
     tmp_path: Path, tiny_data: Path, monkeypatch: pytest.MonkeyPatch, size: str

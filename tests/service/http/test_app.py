@@ -68,7 +68,10 @@ def test_the_probes_tell_of_an_engine_that_does_not_answer(
     health.num_failures = failures
     readyz, livez = call(app, "GET", "/readyz"), call(app, "GET", "/livez")
     assert (readyz.status_code, livez.status_code) == (ready, alive)
-    assert all("the engine does not answer" in each.json()["error"] for each in (readyz, livez) if each.status_code == 503)
+    silent = [each for each in (readyz, livez) if each.status_code == 503]
+    assert all("the engine does not answer" in each.json()["error"] for each in silent)
+    assert all(each.json()["error"].endswith("or retry after 10 s.") for each in silent)
+    assert {each.headers["retry-after"] for each in silent} <= {"10"}
 
 
 PART_OF_SEVEN = request_headers(Content_Type=JSON, Content_Length=len(SEVEN)) + SEVEN[:100]

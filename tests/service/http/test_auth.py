@@ -136,7 +136,7 @@ def test_no_path_through_a_folder_of_files_leads_past_the_key(guarded: Server, f
 def test_pages_of_a_named_origin_may_read_what_answers_say_in_headers(guarded: Server) -> None:
     answer = httpx.get(f"{guarded.url}/model", headers={"origin": ORIGIN, "authorization": f"Bearer {KEYS[0]}"})
     assert answer.headers["access-control-allow-origin"] == ORIGIN
-    assert answer.headers["access-control-expose-headers"] == "X-Model-Version, Server-Timing, Retry-After"
+    assert answer.headers["access-control-expose-headers"] == "X-Model-Version, X-Instance, Server-Timing, Retry-After"
 
 
 def test_metrics_can_be_opened(home) -> None:

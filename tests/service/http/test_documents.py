@@ -12,8 +12,8 @@ from service.http.documents import Document, file_type
 CONTENT = b"0123456789abcdef" * 20_000
 
 
-def sent(content: bytes, **headers: str) -> list[Message]:
-    named = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
+def sent(content: bytes, *headers: tuple[str, str]) -> list[Message]:
+    named = [(name.encode(), value.encode()) for name, value in headers]
     scope = {"type": "http", "method": "GET", "headers": named}
     messages = []
 
@@ -37,9 +37,16 @@ def test_a_body_is_sent_in_pieces_of_64_kib_of_which_only_the_last_says_so(size:
 
 
 def test_it_is_compressed_for_those_who_take_that() -> None:
-    start, piece = sent(CONTENT, accept_encoding="gzip")
+    start, piece = sent(CONTENT, ("accept-encoding", "gzip"))
     assert dict(start["headers"])[b"content-encoding"] == b"gzip"
     assert gzip.decompress(piece["body"]) == CONTENT
+
+
+def test_lists_of_headers_may_stand_on_several_lines() -> None:
+    start, _ = sent(CONTENT, ("accept-encoding", "br"), ("accept-encoding", "gzip"))
+    assert dict(start["headers"])[b"content-encoding"] == b"gzip"
+    tag = dict(sent(CONTENT)[0]["headers"])[b"etag"].decode()
+    assert sent(CONTENT, ("if-none-match", '"another"'), ("if-none-match", tag))[0]["status"] == 304
 
 
 def test_a_file_of_no_known_kind_is_bytes() -> None:

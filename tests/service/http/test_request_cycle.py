@@ -24,6 +24,7 @@ from tests.support.waiting import until
 
 MIB = 2**20
 PATIENCE_SECONDS = 1.5
+SIZES = ("small", "large")
 
 
 @pytest.fixture(scope="module")
@@ -129,16 +130,20 @@ def test_headers_wait_for_the_body_so_that_an_error_can_take_their_place() -> No
 
 
 def test_requests_and_bodies_that_are_pending_can_be_scraped(impatient: Server) -> None:
-    def pending() -> tuple[float, float]:
+    def pending() -> tuple[float, ...]:
         series = scrape(impatient)
-        return value(series, "requests_in_flight") - 1, value(series, "body_bytes_pending")  # the scrape is one itself
+        # The scrape is one itself.
+        return value(series, "requests_in_flight") - 1, *(value(series, "body_bytes_pending", size=size) for size in SIZES)
 
-    assert pending() == (0, 0)
+    assert pending() == (0, 0, 0)
     with Connection(impatient.address, 30) as connection:
         connection.send(request_headers(Content_Type=JSON, Content_Length=MIB) + b" " * 1000)
-        until(lambda: pending() == (1, MIB))
-        until(lambda: pending() == (1, 1000))
-    until(lambda: pending() == (0, 0))
+        until(lambda: pending() == (1, 0, MIB))
+        until(lambda: pending() == (1, 0, 1000))
+    with Connection(impatient.address, 30) as connection:
+        connection.send(request_headers(Content_Type=JSON, Content_Length=2000) + b" " * 1000)
+        until(lambda: pending() == (1, 1000, 0))
+    until(lambda: pending() == (0, 0, 0))
 
 
 def test_a_slow_body_is_a_408_and_the_connection_is_cut(impatient: Server) -> None:

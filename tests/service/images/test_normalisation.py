@@ -10,7 +10,7 @@ from PIL import Image
 
 from models.exported import Graph, load_litert
 from service.images.normalisation import read_picture
-from service.inference.model_repository import find_version
+from service.inference.model_loading import find_version
 from tests.support.pictures import (
     ORIENTATION,
     Pixels,

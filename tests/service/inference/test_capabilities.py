@@ -10,7 +10,7 @@ import pytest
 
 from models.card import CARD_FILE, WEIGHTS_FILE
 from models.digits import MODEL_NAME
-from service.inference.model_repository import ModelLoadError, find_version, load_model
+from service.inference.model_loading import ModelLoadError, find_version, load_model
 from service.protocols.media_types import BYTES
 from tests.support.project import SEVEN
 from tests.support.serving import serving

@@ -12,7 +12,8 @@ from models.digits import MODEL_NAME
 from models.engine import Engine
 from models.exported import Outputs
 from service.inference.loaded_model import LoadedModel, images_within_limits
-from service.inference.model_repository import ModelRepository, load_model
+from service.inference.model_loading import load_model
+from service.inference.model_repository import ModelRepository
 
 THRESHOLDS = Thresholds(min_confidence=0.8, max_novelty=0.95)
 KNOTS = np.array([0.0, 10.0, 20.0]), np.array([0.0, 0.9, 1.0])

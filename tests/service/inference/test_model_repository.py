@@ -15,7 +15,8 @@ from models.card import CARD_FILE, GOLDEN_FILE, LITERT_FILE, WEIGHTS_FILE, Model
 from models.digits import EXPECTED, MODEL_NAME
 from models.engine import Device, Engine, load_engine
 from models.exported import Outputs
-from service.inference.model_repository import ModelLoadError, ModelRepository, find_version
+from service.inference.model_loading import ModelLoadError, find_version
+from service.inference.model_repository import ModelRepository
 from tests.support.store import LATEST, copy_version, corrupt, half_written, make_latest, reseal
 
 
@@ -79,7 +80,7 @@ def test_a_version_whose_engine_answers_nan_is_refused(published_store: Path, mo
         engine = load_engine(folder, device)
         return replace(engine, run=run)
 
-    monkeypatch.setattr("service.inference.model_repository.load_engine", load_broken_engine)
+    monkeypatch.setattr("service.inference.model_loading.load_engine", load_broken_engine)
     with pytest.raises(ModelLoadError, match="golden digits with probabilities up to nan away"):
         ModelRepository(LATEST, "cpu").load()
 

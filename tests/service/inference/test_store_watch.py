@@ -12,12 +12,11 @@ from models.card import CARD_FILE, LITERT_FILE
 from models.digits import MODEL_NAME
 from models.engine import Device, Engine, NoGpuError, load_engine
 from service.inference.model_repository import ModelRepository
-from service.observability import metrics
-from tests.support.metrics import Series, series_in, value
+from tests.support.metrics import Series, value
 from tests.support.store import LATEST, copy_version, corrupt, half_written, make_latest
 
 Until = Callable[[Callable[[], bool]], Awaitable[None]]
-LOAD_ENGINE = "service.inference.model_repository.load_engine"
+LOAD_ENGINE = "service.inference.model_loading.load_engine"
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +29,6 @@ def poll(repository: ModelRepository, versions: Path, latest: str) -> str:
     make_latest(versions, latest)
     asyncio.run(repository.poll())
     return repository.served.card.version
-
-
-@pytest.fixture
-def counts() -> Callable[[], Series]:
-    """Return what tells the series of this process, which counts from 0."""
-    metrics.start([])
-    return lambda: series_in(metrics.exposition().decode())
 
 
 def test_nothing_is_served_before_the_first_version_is_loaded() -> None:

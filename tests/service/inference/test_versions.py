@@ -11,7 +11,7 @@ import pytest
 
 from models.card import CARD_FILE, ModelCard
 from models.digits import MODEL_NAME
-from service.inference.model_repository import load_model
+from service.inference.model_loading import load_model
 from service.inference.versions import MAX_LISTED, list_versions
 from tests.support.metrics import scrape, value
 from tests.support.serving import Server, serving

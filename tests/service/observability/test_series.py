@@ -6,8 +6,9 @@ import numpy as np
 import prometheus_client
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import CounterMetricFamily
 
-from service.observability.series import Counter, Gauge, Histogram, Info, Level, Table
+from service.observability.series import Counter, Gauge, Histogram, Info, Level, Reading, Table
 
 BOUNDS = (0.1, 0.5, 1.0, 2.5)
 VALUES = (0.05, 0.1, 0.3, 0.5, 0.7, 2.5, 2.6, 100.0)
@@ -86,6 +87,30 @@ def test_a_worker_that_takes_over_the_row_of_another_counts_on_but_its_gauges_be
     counter.add()
     gauge.add(1)
     assert row.tolist() == [4, 1]
+
+
+def test_a_gauge_with_labels_has_a_series_for_each_of_their_values() -> None:
+    table = Table()
+    gauge = Gauge(table, "pending", "", size=("small", "large"))
+    table.share()
+    gauge.add(3, "large")
+    gauge.add(-1, "large")
+    assert [line for line in text_of(table).splitlines() if "{" in line] == [
+        'digit_classifier_pending{size="small"} 0.0',
+        'digit_classifier_pending{size="large"} 2.0',
+    ]
+
+
+def test_a_reading_is_taken_when_it_is_asked_for_and_is_absent_where_there_is_none() -> None:
+    table, answers = Table(), [None, 7.0]
+    Counter(table, "before", "").add()
+    Reading(table, "kills", "", CounterMetricFamily, lambda: answers.pop(0))
+    after = Gauge(table, "after", "")
+    table.share()
+    after.set(5)
+    shown = [[line for line in text_of(table).splitlines() if "#" not in line] for _ in range(2)]
+    others = ["digit_classifier_before_total 0.0", "digit_classifier_after 5.0"]
+    assert shown == [others, [others[0], "digit_classifier_kills_total 7.0", others[1]]]
 
 
 def test_an_info_names_what_live_workers_told_last_each_once() -> None:

@@ -160,9 +160,12 @@ def test_what_is_read_is_checked_in_one_place(monkeypatch: pytest.MonkeyPatch, m
 def test_pictures_that_nobody_waits_for_any_more_are_not_read() -> None:
     seen, picture = iter((True, True, False)), (ROOT / "examples" / "seven.png").read_bytes()
     form = b"".join(b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n%b\r\n' % picture for _ in range(5)) + b"--x--\r\n"
-    with pytest.raises(ApiError, match=r"2 of 5 pictures were read in time; send fewer at a time") as error:
+    with pytest.raises(
+        ApiError, match=r"2 of 5 pictures were read in time; send fewer at a time, or retry after 1 s\."
+    ) as error:
         decode(REQUEST_FORMATS[MULTIPART], form, f"{MULTIPART}; boundary=x", 1024, lambda: next(seen))
     assert (error.value.status, error.value.reason) == (504, "deadline_exceeded")
+    assert error.value.headers == {"Retry-After": "1"}
 
 
 LIE = "the header says (2, 784) of float64, but 6,272 bytes follow it; write the file with numpy.save and send all of it."

@@ -1,0 +1,103 @@
+"""HTTPS with a certificate from a mounted folder: handshake, redirect, renewal under load."""
+
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import httpx
+import pytest
+
+from tests.support.serving import free_port
+from tests.support.stack import BASE_IMAGE, HEADERS, SEVEN, Stack, docker, inspected, load
+from tests.support.waiting import until
+
+MAKE = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=digits -keyout - -out -"
+
+
+class Site(NamedTuple):
+    """A proxy that has a certificate: its container, its ports, and the file on the host."""
+
+    container: str
+    http_port: int
+    https_port: int
+    certificate: Path
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.https_port}"
+
+
+def certificate() -> str:
+    """Return a new self-signed certificate for 127.0.0.1 and its key, as PEM."""
+    return docker("run", "--rm", BASE_IMAGE, "openssl", *MAKE.split(), "-addext", "subjectAltName=IP:127.0.0.1") + "\n"
+
+
+def trusting(*certificates: str) -> ssl.SSLContext:
+    return ssl.create_default_context(cadata="\n".join(certificates))
+
+
+@pytest.fixture(scope="module")
+def site(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    folder = tmp_path_factory.mktemp("tls")
+    folder.chmod(0o755)
+    (folder / "site.pem").write_text(certificate())
+    http, https = free_port(), free_port()
+    ports = ("-p", f"127.0.0.1:{http}:3000", "-p", f"127.0.0.1:{https}:3443")
+    settings = {"TLS_FOLDER": str(folder), "TLS_CERTIFICATE": "secrets/tls/site.pem", "TLS_ADDRESS": f"127.0.0.1:{https}"}
+    with stack.another("proxy", *ports, **settings) as container:
+        site = Site(container, http, https, folder / "site.pem")
+        until(lambda: is_ready(site), 20, "the proxy has found a replica")
+        yield site
+
+
+def is_ready(site: Site) -> bool:
+    try:
+        return httpx.get(f"{site.url}/readyz", verify=trusting(site.certificate.read_text())).status_code == 200
+    except httpx.TransportError:
+        return False
+
+
+def log_of(container: str) -> str:
+    return subprocess.run(["docker", "logs", container], capture_output=True, text=True, check=True).stderr
+
+
+def handed_out(site: Site) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", site.https_port)).strip()
+
+
+def test_a_prediction_comes_over_a_connection_that_a_client_can_trust(site: Site) -> None:
+    answer = httpx.post(f"{site.url}/predict", content=SEVEN, headers=HEADERS, verify=trusting(site.certificate.read_text()))
+    assert answer.json()["digits"] == [7]
+
+
+def test_http_is_redirected_with_path_query_method_and_body(site: Site) -> None:
+    plain = f"http://127.0.0.1:{site.http_port}/predict?seen=true"
+    assert httpx.post(plain, content=SEVEN, headers=HEADERS).headers["location"] == f"{site.url}/predict?seen=true"
+    verify = trusting(site.certificate.read_text())
+    assert httpx.post(plain, content=SEVEN, headers=HEADERS, follow_redirects=True, verify=verify).json()["seen"]
+
+
+def test_a_renewed_certificate_is_taken_over_without_losing_a_request(site: Site, figures: dict[str, str]) -> None:
+    old, new = site.certificate.read_text(), certificate()
+    began = inspected(site.container)["State"]["StartedAt"]
+    with load(site.url, verify=trusting(old, new)) as asked:
+        site.certificate.with_suffix(".new").write_text(new)
+        shutil.move(site.certificate.with_suffix(".new"), site.certificate)
+        docker("kill", "-s", "USR2", site.container)
+        until(lambda: handed_out(site) in new, 20, "the new certificate is handed out")
+    figures["requests while the certificate was renewed, and what became of them"] = str(dict(asked.outcomes))
+    assert set(asked.outcomes) == {"answered"}
+    assert inspected(site.container)["State"]["StartedAt"] == began
+
+
+def test_a_broken_certificate_leaves_the_one_that_is_there(site: Site) -> None:
+    whole = site.certificate.read_text()
+    before = handed_out(site)
+    site.certificate.write_text(whole[:200])
+    docker("kill", "-s", "USR2", site.container)
+    until(lambda: "unable to load" in log_of(site.container), 20, "the proxy says what is wrong")
+    assert handed_out(site) == before
+    site.certificate.write_text(whole)
