@@ -82,7 +82,7 @@ function showTrouble(/** @type {Error | null} */ error) {
 function wordsOf(/** @type {Error} */ error) {
   if (error instanceof Unauthorized) return key() ? "The service does not accept this API key." : "This service needs an API key.";
   const problem = error instanceof Unreachable ? "The service does not answer." : `The service cannot answer now: ${error.message}`;
-  return `${problem} This page tries again every two seconds.`;
+  return `${problem} This page tries again.`;
 }
 
 /** See which version is served, and load and ask anew where it is another one or where the service was away. */
