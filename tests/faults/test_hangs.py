@@ -69,6 +69,13 @@ def is_answered(server: Server) -> bool:
         return False
 
 
+def signal_all(number: int, *pids: int) -> None:
+    """Signal one after the other: not their process group, since each worker has one of its own."""
+    for pid in pids:
+        os.kill(pid, number)
+        time.sleep(0.7)  # in which the supervisor looks at what the workers last did
+
+
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_stopped_worker_is_killed_and_its_place_answers_while_the_others_go_on(home: Path, workers: int) -> None:
     with serving(home, WORKERS=str(workers)) as server:
@@ -106,10 +113,10 @@ def test_a_machine_that_was_paused_kills_nobody(home: Path) -> None:
     with serving(home, WORKERS="2", WATCHDOG_SECONDS="5") as server:
         until(lambda: starts(server) == 2)
         workers = server.workers()
-        for each in (signal.SIGSTOP, signal.SIGCONT):
-            for pid in (server.process.pid, *workers):  # not one process group: each worker has one of its own
-                os.kill(pid, each)
-            time.sleep(15)
+        signal_all(signal.SIGSTOP, *workers, server.process.pid)
+        time.sleep(15)
+        signal_all(signal.SIGCONT, server.process.pid, *workers)
+        time.sleep(8)
         assert server.workers() == workers
         assert num_killed(server) == 0
 
