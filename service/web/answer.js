@@ -44,7 +44,6 @@ function show() {
   const novelty = answer?.novelty;
   byId("novelty").textContent = novelty === undefined ? "" : `Novelty: ${percent(novelty)} of the validation digits look more usual.`;
   const hint = answer ? [notice, answer.hint].filter(Boolean).join(" ") : "";
-  byId("hint").hidden = !hint;
   byId("hint").textContent = hint;
   clearTimeout(speaking);
   const spoken = `${look === "accepted" ? `${answer?.digit}, ` : ""}${words}${answer && notice && ` ${notice}`}`;
@@ -63,7 +62,7 @@ function showChosen() {
   for (const [digit, item] of [...byId("bars").children].entries()) item.firstChild.ariaPressed = `${chosen === digit}`;
 }
 
-/** How an answer looks, and what is said of it. @param {import("./present.js").Answer} answer */
+/** How an answer looks, and what is said of it. @param {Answer} answer */
 function verdict({ digit, probabilities, novelty = 0, accepted = true }) {
   if (accepted) return { look: "accepted", words: `${percent(probabilities[digit])} sure` };
   const isNovel = novelty > (present.card?.thresholds?.max_novelty ?? 1);

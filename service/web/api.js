@@ -61,13 +61,8 @@ async function refusalOf(answer) {
 /** @param {string} path */
 export const get = async (path) => (await request(path)).json();
 
-/**
- * @typedef {{digit: number, pixels: number[], picture?: number[], logit?: number, bias?: number, log_odds?: number}} Evidence
- * @param {ArrayLike<number>[] | Blob} images  784 pixels each, 0 to 255; or what the service takes as a body, of its media type
- * @param {string} query  with ?explain=true for `method` and `evidence`, with ?seen=true for `seen`
- * @returns {Promise<{model: string, digits: number[], probabilities: number[][], hint?: string, novelty?: number[],
- *   accepted?: boolean[], method: "linear" | "occlusion", evidence?: Evidence[], seen?: number[][], before_deskewing?: number[][]}>}
- */
+/** @param {ArrayLike<number>[] | Blob} images  784 pixels each, 0 to 255; or what the service takes as a body, of its media type
+ * @returns {Promise<Predicted>} */
 export async function predict(images, query = "") {
   const asJson = (/** @type {ArrayLike<number>[]} */ arrays) => JSON.stringify({ images: arrays.map((image) => Array.from(image)) });
   const sent = images instanceof Blob ? { body: images } : { body: asJson(images), headers: { "content-type": "application/json" } };

@@ -35,7 +35,7 @@ function route() {
 }
 
 /** Ask what the picture shows; of what was drawn meanwhile, the latest is asked next. */
-const ask = latestOnly(async (/** @type {import("./present.js").Picture} */ picture) => {
+const ask = latestOnly(async (/** @type {Picture} */ picture) => {
   const { pixels, file } = picture;
   const start = performance.now();
   try {
@@ -55,9 +55,12 @@ const ask = latestOnly(async (/** @type {import("./present.js").Picture} */ pict
   }
 });
 
-async function refused(/** @type {import("./present.js").Picture} */ picture, /** @type {Error} */ error) {
+async function refused(/** @type {Picture} */ picture, /** @type {Error} */ error) {
   if (error instanceof Overloaded || error instanceof Unauthorized || error instanceof Unreachable) showTrouble(error);
-  else if (picture === present.picture) update({ answer: null, notice: error.message });
+  else {
+    showTrouble(null); // the service is there
+    if (picture === present.picture) update({ answer: null, notice: error.message });
+  }
   if (!(error instanceof Overloaded)) return;
   await sleep(1000 * error.retryAfter);
   if (picture === present.picture) ask(picture);
@@ -79,7 +82,7 @@ function showTrouble(/** @type {Error | null} */ error) {
 function wordsOf(/** @type {Error} */ error) {
   if (error instanceof Unauthorized) return key() ? "The service does not accept this API key." : "This service needs an API key.";
   const problem = error instanceof Unreachable ? "The service does not answer." : `The service cannot answer now: ${error.message}`;
-  return `${problem} This page tries again every two seconds.`;
+  return `${problem} This page tries again.`;
 }
 
 /** See which version is served, and load and ask anew where it is another one or where the service was away. */
@@ -89,7 +92,7 @@ async function look() {
     const isNew = version !== present.card?.version || trouble instanceof Unauthorized; // whose views were refused too
     if (isNew) await loadWhatIsServed();
     if (!isNew && !trouble) return;
-    showTrouble(null);
+    if (!(trouble instanceof Overloaded && present.picture)) showTrouble(null); // or the answer to it has to say so
     if (present.picture) ask(present.picture);
   } catch (error) {
     showTrouble(/** @type {Error} */ (error));

@@ -12,8 +12,6 @@ import { answers, imagesPerRequest } from "./sending.js";
 const SHOWN_AT_ONCE = 120;
 const SURE_FROM = 0.6; // below it, an answer is marked as doubtful, where the version does not say what it stands by
 
-/** @typedef {import("./downloads.js").Row} Row */
-
 /** @type {Row[]} */
 let rows = [];
 let shown = SHOWN_AT_ONCE;
@@ -31,6 +29,7 @@ export function startBatch() {
   on("more", "click", () => {
     shown += SHOWN_AT_ONCE;
     show();
+    if (byId("more").hidden) byId("grid").focus({ preventScroll: true });
   });
   on("cancel", "click", () => running.abort());
   on("csv", "click", downloadCsv);
@@ -38,7 +37,7 @@ export function startBatch() {
   on("commands", "toggle", showCommands);
 }
 
-/** @param {import("./sending.js").Found[]} files */
+/** @param {Found[]} files */
 async function answerFiles(files) {
   running.abort();
   const mine = (running = new AbortController());
@@ -46,7 +45,7 @@ async function answerFiles(files) {
   [rows, shown] = [[], SHOWN_AT_ONCE];
   begin(files.length);
   const isWanted = () => mine === running;
-  /** @type {import("./sending.js").Listener} */
+  /** @type {Listener} */
   const listener = { signal: mine.signal, wait, report: (...words) => isWanted() && report(...words) };
   try {
     for await (const part of answers(files, listener)) if (isWanted()) labels.push(...take(part));
@@ -61,21 +60,21 @@ async function answerFiles(files) {
 
 function begin(/** @type {number} */ files) {
   byId("problem-list").replaceChildren();
-  byId("batch-hint").hidden = byId("problems").hidden = byId("score").hidden = true;
+  byId("problems").hidden = byId("score").hidden = true;
   byId("running").hidden = false;
   Object.assign(byId("batch-bar"), { max: files, value: 0 });
-  byId("count").textContent = "";
+  byId("count").textContent = byId("batch-hint").textContent = "";
   show();
   wait("");
 }
 
-/** @param {import("./sending.js").Part} part @returns {number[]} its labels */
+/** @param {Part} part @returns {number[]} its labels */
 function take({ files, rows: more = [], labels = [], hint }) {
   const isFirst = more.length && !rows.length;
   for (const row of more) rows.push(Object.assign(row, { label: row.isOfMany ? undefined : labelOf(row.name) }));
   byId("batch-bar").value += files;
   byId("count").textContent = `${number(rows.length)} answered`;
-  if (hint) Object.assign(byId("batch-hint"), { hidden: false, textContent: hint });
+  if (hint) byId("batch-hint").textContent = hint;
   if (isFirst) show();
   return labels;
 }
@@ -92,7 +91,6 @@ function report(/** @type {string} */ name, /** @type {string} */ words) {
 const wait = (words) => say(words ? `${words.replace(/\.$/, "")}. Trying again …` : "Reading …");
 
 function say(/** @type {string} */ words) {
-  byId("progress").hidden = false;
   if (byId("progress").textContent !== words) byId("progress").textContent = words; // else it would be read out again
 }
 

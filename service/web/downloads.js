@@ -1,9 +1,4 @@
-/** What is taken away: a table of a batch, an array of what the model was sent, and commands that send it.
- *
- * @typedef {{name: string, index: number, isOfMany: boolean, seen: Uint8Array, sent: Uint8Array, digit: number, confidence: number, probabilities: number[],
- *   novelty?: number, accepted?: boolean, label?: number, model: string}} Row  an image, the 784 pixels that the model saw, and those that
- *   it was sent, which differ where it deskews, and the answer
- */
+/** What is taken away: a table of a batch, an array of what the model was sent, and commands that send it. */
 
 import { key } from "./api.js";
 import { npyHeader } from "./files.js";

@@ -14,9 +14,6 @@ const ERASER_BUTTON = 5; // of a pen that is turned over
 /** @type {Record<string, number[]>} */
 const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
-/** @typedef {import("./present.js").Picture} Picture @typedef {import("./strokes.js").Stroke} Stroke
- * @typedef {{strokes: Stroke[], opened: {shown: ImageBitmap | HTMLCanvasElement, picture: Picture} | null}} Sheet */
-
 const pad = /** @type {HTMLCanvasElement} */ (byId("pad"));
 const read = contextOf(READ_SIDE, READ_SIDE);
 

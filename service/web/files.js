@@ -1,9 +1,4 @@
-/** Files of many images, or of their labels: IDX and .npy, cut into what the service takes. Nothing of the page.
- *
- * @typedef {{count: number, imageBytes: number, body: (from: number, to: number) => Blob, pixels?: (index: number) => Uint8Array}} Images
- *   `body` is a request's, of the images `from` up to `to`: a Blob, which Chromium sends in a tenth of the time of its bytes; `pixels`, where the page can read them, is one image as bytes
- * @typedef {{data: Uint8Array, shape: number[], dtype: string, isFortran?: boolean, isIdx?: boolean}} Stored
- */
+/** Files of many images, or of their labels: IDX and .npy, cut into what the service takes. Nothing of the page. */
 
 const NUM_PIXELS = 784;
 const MAX_HEADER_BYTES = 4096; // of .npy; that of images has 128

@@ -1,4 +1,4 @@
-/** Files that are dropped or chosen, with those in folders, in the order of their paths. @typedef {import("./sending.js").Found} Found */
+/** Files that are dropped or chosen, with those in folders, in the order of their paths. */
 
 import { on } from "./paint.js";
 

@@ -1,4 +1,4 @@
-/** Answers against labels. Nothing of the page. @typedef {import("./downloads.js").Row} Row */
+/** Answers against labels. Nothing of the page. */
 
 /** The label of a file in a folder named 0 to 9. @param {string} path */
 export const labelOf = (path) => [.../(?:^|\/)(\d)\/[^/]*$/.exec(path) ?? []].slice(1).map(Number)[0];

@@ -2,8 +2,6 @@
 
 import { answer } from "./maths.js";
 
-/** @typedef {import("./maths.js").Epoch} Epoch */
-
 /** Two weights and a bias from -1 to 1, which cover the cube evenly as seeds go on (the R3 sequence of Roberts 2018). */
 export const start = (/** @type {number} */ seed) => [1, 2, 3].map((power) => 2 * ((0.5 + (seed + 1) / 1.2207440846 ** power) % 1) - 1);
 
@@ -24,7 +22,7 @@ function fit(points, classes, rate, [one, other, bias], maxEpochs) {
 }
 
 /** One unit; or two hidden ones, the first for the ones on the left half and the second for those on the right, and the output.
- * @type {(points: number[][], target: string, rate: number, starts: number[][], maxEpochs: number) => import("./maths.js").Unit[]} */
+ * @type {(points: number[][], target: string, rate: number, starts: number[][], maxEpochs: number) => Unit[]} */
 export function train(points, target, rate, starts, maxEpochs) {
   const classes = [...target].map((digit) => (digit === "1" ? 1 : -1));
   if (starts.length === 1) return [{ epochs: fit(points, classes, rate, starts[0], maxEpochs) }];

@@ -5,8 +5,6 @@ import { byId, element, line, number, on, percent, polyline, shape, text } from 
 import { present, whenShown } from "./present.js";
 import { counted, KEPT_SECONDS, keep, quantile, read, total } from "./samples.js";
 
-/** @typedef {import("./samples.js").Sample} Sample @typedef {{from: Sample | null, to: Sample}} Span */
-
 const POLL_MILLISECONDS = 2000;
 const TILES = { rate: "Requests to predict", times: "Time to answer", accepted: "Accepted", digits: "Digits", confidence: "Confidence", novelty: "Novelty" };
 const [WIDTH, TOP, BASE] = [300, 16, 76]; // of a chart
@@ -40,6 +38,7 @@ const poll = latestOnly(async () => {
     const answer = await request("metrics");
     keep(kept, answer.headers.get("x-instance") ?? "", read(await answer.text(), performance.now() / 1000));
     isClosed = false;
+    byId("live-closed").textContent = "";
     show();
   } catch (error) {
     if (isPassing(error)) return; // which is said above every view
@@ -47,7 +46,6 @@ const poll = latestOnly(async () => {
     byId("live-closed").textContent = `The metrics of this service are closed to this page: ${/** @type {Error} */ (error).message}`;
   }
   byId("live").hidden = isClosed;
-  byId("live-closed").hidden = !isClosed;
 });
 
 const digits = (/** @type {Span} */ { from, to }) => counted(from, to, "predictions_total", "digit");
@@ -58,7 +56,7 @@ const accepted = (/** @type {Span} */ { from, to }) => {
   const counts = counted(from, to, "acceptance_total", "accepted");
   return total(counts) ? Object.fromEntries(counts).true / total(counts) : null;
 };
-/** What each bucket alone holds, by its bound in percent. @type {(family: string) => (span: Span) => import("./samples.js").Counts} */
+/** What each bucket alone holds, by its bound in percent. @type {(family: string) => (span: Span) => Counts} */
 const inBuckets = (family) => ({ from, to }) => counted(from, to, family, "le").slice(0, -1)
   .map(([bound, count], place, all) => [`${+(100 * Number(bound)).toFixed(2)}`, count - (place ? all[place - 1][1] : 0)]);
 
@@ -102,7 +100,7 @@ function lines(name, spans, values, told, words) {
   draw(name, [...drawn, text(0, TOP - 5, most ? `highest: ${told(most)}` : "")], words, "in the last two minutes");
 }
 
-/** Shares in percent. @type {(name: string, counts: import("./samples.js").Counts, by: string) => void} */
+/** Shares in percent. @type {(name: string, counts: Counts, by: string) => void} */
 function bars(name, counts, by) {
   const [all, most] = [total(counts), Math.max(...counts.map(([, count]) => count))];
   const step = WIDTH / counts.length;

@@ -1,10 +1,4 @@
-/** All arithmetic of the page, and nothing of the document: MNIST's form, evidence, half planes, a perceptron's film.
- *
- * @typedef {import("./present.js").Weights} Weights
- * @typedef {{number: number, weights: number[], bias: number, errors: number}} Epoch  of a perceptron
- * @typedef {{epochs: Epoch[]}} Unit
- * @typedef {{units: Epoch[], errors: number, learning: "all" | "hidden" | "output", last: boolean}} Frame
- */
+/** All arithmetic of the page, and nothing of the document: MNIST's form, evidence, half planes, a perceptron's film. */
 
 const SIDE = 28; // pixels of a side of the model's picture
 const BOX = 20; // MNIST fits the longer side of a digit into so many

@@ -37,7 +37,6 @@ function showWords(/** @type {any} */ { test, version, forced, bundled_data: bun
   );
   const warnings = [forced && `It was published by force: ${forced}.`, !bundled && "It was trained on other data than the bundled MNIST."];
   byId("card-warning").textContent = warnings.filter(Boolean).join(" ");
-  byId("card-warning").hidden = !warnings.some(Boolean);
 }
 
 function showFacts(/** @type {any} */ { recipe, test, validation, libraries, created, fit_seconds: seconds, ...card }) {

@@ -1,7 +1,4 @@
-/** Parts of the document: images and maps of 28×28 on canvases, elements, shapes of charts, words for numbers.
- *
- * @typedef {Record<string, string | number>} Attributes @typedef {(Node | string)[]} Children
- */
+/** Parts of the document: images and maps of 28×28 on canvases, elements, shapes of charts, words for numbers. */
 
 import { clamp } from "./maths.js";
 

@@ -14,7 +14,7 @@ const CHART = { left: 18, right: 400, base: 80, height: 68, fewest: 24, most: 20
 
 const START = { target: GATES.AND, points: CORNERS, rate: "0.1", speed: "220", seed: 0, hidden: false, epoch: 0 };
 const state = { ...START };
-/** @type {import("./maths.js").Frame[]} */
+/** @type {Frame[]} */
 let frames = [];
 let playing = 0; // the timer, while it plays
 
@@ -133,7 +133,7 @@ function showControls() {
   ].map((line) => element("li", {}, line)));
 }
 
-/** @param {import("./maths.js").Frame} frame */
+/** @param {Frame} frame */
 function showFrame(frame) {
   showPlane(state.points, state.target, frame);
   showErrors();
@@ -148,7 +148,7 @@ function showFrame(frame) {
   byId("reset").disabled = state.epoch === 0;
 }
 
-/** @param {import("./maths.js").Frame} frame */
+/** @param {Frame} frame */
 function words({ errors, learning, last }) {
   const epochs = state.epoch === 1 ? "epoch" : "epochs";
   if (last && !errors) return `${epochs}, and nothing is wrong, so nothing moves any more.`;

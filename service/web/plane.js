@@ -81,7 +81,7 @@ function show(/** @type {HTMLElement} */ button, /** @type {number[]} */ point) 
   for (const [axis, name] of ["--x", "--y"].entries()) button.style.setProperty(name, `${(point[axis] - LOW) / SIDE}`);
 }
 
-/** @type {(given: number[][], classes: string, frame: import("./maths.js").Frame) => void} */
+/** @type {(given: number[][], classes: string, frame: Frame) => void} */
 export function showPlane(given, classes, { units, learning }) {
   [points, target] = [given, classes];
   showUnits(units, learning !== "hidden");
@@ -100,7 +100,7 @@ export function showPlane(given, classes, { units, learning }) {
   byId("remove-point").disabled = points.length === 1;
 }
 
-/** @param {import("./maths.js").Epoch[]} units @param {boolean} isShaded */
+/** @param {Epoch[]} units @param {boolean} isShaded */
 function showUnits(units, isShaded) {
   const upwards = (/** @type {number[][]} */ ends) => ends.map(([x, y]) => [x, -y]); // in SVG, up is less
   const lines = units.slice(0, 2).map(({ weights, bias }) => lineIn(PLANE, weights, bias));

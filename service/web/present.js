@@ -1,22 +1,4 @@
-/** What is looked at now: the picture, the answer to it, and the model that is served. Views listen for changes.
- *
- * @typedef {{pixels: ArrayLike<number> | null, file?: Blob, drawing: number, sent?: number[]}} Picture  784 pixels, 0 to 255, which of
- *   a file the answer brings, with those before deskewing as `sent`; what is drawn stroke by stroke has one number
- * @typedef {{picture: Picture, model: string, digit: number, probabilities: number[], hint?: string, novelty?: number,
- *   accepted?: boolean}} Answer
- * @typedef {{model: string, method: "linear" | "occlusion", picture: Picture, evidence: import("./api.js").Evidence}} Explanation
- * @typedef {{model: string, weights: number[][], biases: number[]}} Weights  784 × 10 for pixels scaled to 0-1, and 10
- * @typedef {object} Present
- * @property {string} view  that is shown; the others do nothing
- * @property {Picture | null} picture  null where nothing is drawn
- * @property {Answer | null} answer
- * @property {string} notice  why a file is not shown, or not answered
- * @property {number | null} asked  the digit whose evidence is asked for, in place of the one answered
- * @property {Weights | null} weights  null where the model is not linear
- * @property {Explanation | null} explanation  of such a model, by the service
- * @property {any} card  as GET /model has it
- * @property {any} samples  as GET /samples has them
- */
+/** What is looked at now: the picture, the answer to it, and the model that is served. Views listen for changes. */
 
 /** @type {Present} */
 export const present = {

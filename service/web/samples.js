@@ -1,8 +1,4 @@
-/** What samples of `/metrics` say together: what was counted between them, and quantiles of it. Nothing of the page.
- *
- * @typedef {{at: number, values: Record<string, number>}} Sample  `at` in seconds; `values` by series
- * @typedef {[string, number][]} Counts  of a family's series, by the value of one of their labels
- */
+/** What samples of `/metrics` say together: what was counted between them, and quantiles of it. Nothing of the page. */
 
 export const KEPT_SECONDS = 120;
 const FORGOTTEN_SECONDS = 60; // without an answer, as when a replica has gone or nobody watched

@@ -1,12 +1,4 @@
-/** Files are read and sent, many images in one request, and come back as rows.
- *
- * @typedef {{file: File, name: string}} Found  a file and its path
- * @typedef {{name: string, content: Blob, isCopy?: boolean}} Picture
- * @typedef {import("./downloads.js").Row} Row
- * @typedef {{files: number, rows?: Row[], labels?: number[], hint?: string}} Part  `files`: how many, or what share of one, are done with it
- * @typedef {{signal: AbortSignal, report: (name: string, words: string) => void, wait: (words: string) => void}} Listener
- *   `report` hears of a file, or of the rest of one, that is not answered; `wait` why the service is waited for, "" when it answers
- */
+/** Files are read and sent, many images in one request, and come back as rows. */
 
 import { isPassing, pause, request } from "./api.js";
 import { contentOf, smallerCopy } from "./contents.js";
@@ -26,7 +18,7 @@ export const imagesPerRequest = (imageBytes) =>
 /** Answer files in their order. @param {Found[]} files @param {Listener} listener @returns {AsyncGenerator<Part>} */
 export async function* answers(files, listener) {
   limits = (await ask(listener, "docs.json")).paths["/predict"].post["x-limits"];
-  /** @type {Picture[]} */
+  /** @type {Sent[]} */
   let pictures = [];
   for (const { name, file } of files) {
     const held = await contentOf(file, limits.max_body_bytes - SPARE_BYTES).catch((error) => listener.report(name, error.message));
@@ -45,10 +37,10 @@ export async function* answers(files, listener) {
 
 /** The answer to a request, which is sent until the service does answer. @type {(listener: Listener, path: string, options?: RequestInit) => Promise<any>} */
 async function ask({ signal, wait }, path, options) {
-  for (;;)
+  for (let tries = 1; ; tries++)
     try {
       const answer = await (await request(path, { ...options, signal })).json();
-      wait("");
+      if (tries === 1) wait(""); // while it takes several, one sentence stands, which is read out once
       return answer;
     } catch (/** @type {any} */ error) {
       if (signal.aborted || !isPassing(error)) throw error;
@@ -57,7 +49,7 @@ async function ask({ signal, wait }, path, options) {
     }
 }
 
-/** Answer pictures at once; without the one that is refused, if one is. @param {Picture[]} pictures @param {Listener} listener @returns {AsyncGenerator<Part>} */
+/** Answer pictures at once; without the one that is refused, if one is. @param {Sent[]} pictures @param {Listener} listener @returns {AsyncGenerator<Part>} */
 async function* answerPictures(pictures, listener) {
   if (!pictures.length) return;
   const form = new FormData();
@@ -77,7 +69,7 @@ async function* answerPictures(pictures, listener) {
   }
 }
 
-/** @param {string} name @param {import("./files.js").Images} images @param {number} step @param {Listener} listener @returns {AsyncGenerator<Part>} */
+/** @param {string} name @param {Images} images @param {number} step @param {Listener} listener @returns {AsyncGenerator<Part>} */
 async function* answerImages(name, { count, body, pixels }, step, listener) {
   // What can be read here is what the model sees, unless it deskews that; all else comes back, which takes longer.
   const known = present.card?.capabilities.includes("deskewed_evidence") === false ? pixels : undefined;

@@ -1,7 +1,4 @@
-/** Strokes of the pen and of the eraser: onto a canvas, and into the page's address and back.
- *
- * @typedef {{points: number[][], width: number, erases: boolean}} Stroke  in shares of the paper's side, from the upper left
- */
+/** Strokes of the pen and of the eraser: onto a canvas, and into the page's address and back. */
 
 import { clamp } from "./maths.js";
 

@@ -29,7 +29,7 @@ function explainSoon() {
   waiting = window.setTimeout(() => explain(picture), EXPLAIN_AFTER_MILLISECONDS);
 }
 
-const explain = latestOnly(async (/** @type {import("./present.js").Picture} */ picture) => {
+const explain = latestOnly(async (/** @type {Picture} */ picture) => {
   try {
     const { model, method, evidence } = await predict(picture.file ?? [picture.pixels ?? []], "?explain=true");
     if (evidence) update({ explanation: { model, method, picture, evidence: evidence[0] } });

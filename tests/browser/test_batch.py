@@ -55,6 +55,9 @@ def test_a_file_of_many_is_answered_sorted_by_doubt_and_taken_away_as_csv(
     assert digits_in_order(page) == expected["digits"][:120]
     page.get_by_role("button", name="Show more").click()
     assert len(grid(page)) == 240
+    page.keyboard.press("Enter")
+    assert len(grid(page)) == 300
+    assert page.evaluate("document.activeElement.id") == "grid"  # the button has gone, and the focus with it otherwise
     with page.expect_download() as download:
         page.get_by_role("button", name="Download CSV").click()
     download.value.save_as(tmp_path / "digits.csv")
@@ -157,6 +160,7 @@ def test_a_service_that_is_away_as_batch_starts_or_overloaded_for_long_is_waited
         sentence = {"error": "Overloaded: the queue is full; retry after 1 s."}
         route.fulfill(status=429, headers={"retry-after": "0.01"}, json=sentence) if len(refused) < 9 else route.continue_()
 
+    page.evaluate(RECORD, "progress")
     page.route("**/docs.json", lambda route: route.abort())
     page.route("**/predict*", overloaded)
     choose(page, *files_of(mnist.test.images[:3]))
@@ -165,6 +169,7 @@ def test_a_service_that_is_away_as_batch_starts_or_overloaded_for_long_is_waited
     answered(page, 3)
     assert problems(page) == []
     assert len(refused) == 9
+    assert len(page.evaluate("changes")) <= 5  # reading, away, reading, overloaded, answered
 
 
 def downloaded(page: Page, folder: Path) -> np.ndarray:

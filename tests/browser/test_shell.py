@@ -10,6 +10,12 @@ from tests.support.page import NO_DIGIT, ONE, PHONE, SEVEN, SLOW_ANSWERS, OpenPa
 from tests.support.serving import serving
 
 KEY = "a-key-of-at-least-16"
+# Keeps what is said above every view after each change of it.
+RECORD_SERVICE = """() => {
+  const it = document.getElementById("service");
+  window.said = [];
+  new MutationObserver(() => said.push(it.textContent)).observe(it, { childList: true });
+}"""
 
 
 def test_the_page_asks_for_a_key_says_when_it_is_wrong_and_keeps_it_for_the_tab(open_page: OpenPage, home: Path) -> None:
@@ -63,6 +69,23 @@ def test_an_overloaded_service_is_asked_again_after_as_long_as_it_says(open_page
     expect(page.locator("#digit")).to_have_text("0")
     assert len(asked) >= 3
     expect(page.locator("#service")).to_be_empty()
+
+
+def test_while_the_service_is_overloaded_one_sentence_stands_and_is_spoken_once(open_page: OpenPage) -> None:
+    page = open_page(expected="429")
+    expect(page.locator("#samples button")).to_have_count(20)
+    page.evaluate(RECORD_SERVICE)
+    sentence = {"error": "Overloaded: the queue is full; retry after 1 s."}
+    page.route("**/predict", lambda route: route.fulfill(status=429, headers={"retry-after": "1"}, json=sentence))
+    page.locator("#samples button").first.click()
+    before = page.locator("#pad").bounding_box()
+    expect(page.locator("#service")).to_contain_text("Overloaded")
+    assert page.locator("#pad").bounding_box() == before  # a pen that draws stays where it is
+    page.wait_for_timeout(4500)  # two looks at which version is served, and four tries
+    page.unroute("**/predict")
+    expect(page.locator("#digit")).to_have_text("0")
+    expect(page.locator("#service")).to_be_empty()
+    assert len(page.evaluate("said")) == 2
 
 
 def test_a_service_that_is_not_ready_is_told_apart_from_one_that_is_gone(open_page: OpenPage) -> None:
