@@ -107,7 +107,6 @@ def test_every_docker_command_is_one_that_the_container_tests_run() -> None:
         "docker compose run --rm train --seed 1",
         "docker compose -f docker-compose.yml -f docker-compose.gpu.yml up",
         "docker compose down -v",
-        *(line for line in section("docs/operations.md", "## Backup and restore").splitlines() if "flock train" in line),
         "docker compose --profile alerts up -d",
     ]
 
