@@ -1,6 +1,6 @@
 #!/bin/sh
-# Replace the replicas of the service by ones of the image and settings of now, without losing a request: as many new ones
-# beside the old ones, and once all of them are ready the old ones drain, stop and are removed. `make roll` builds the image first.
+# Replace the replicas of the service by ones of the image and settings of now, without losing a request: REPLICAS new ones
+# (or as many as run) beside the old ones, and once all are ready the old ones drain and go. `make roll` builds the image first.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -33,15 +33,17 @@ docker compose rm -f service >/dev/null
 old=$(docker compose ps -q service)
 count=$(echo "$old" | grep -c .) || { say "no replica is running; docker compose up -d starts them."; exit 1; }
 
+replicas=$(docker compose config --environment 2>/dev/null | sed -n 's/^REPLICAS=//p')
+replicas=${replicas:-$count}
 slots=$(docker compose config proxy | sed -n 's/^ *MAX_REPLICAS: *"\([0-9]*\)".*/\1/p')
-if [ $((2 * count)) -gt "$slots" ]; then
-    say "$count replicas need room for as many new ones, but the proxy has $slots places: set MAX_REPLICAS=$((2 * count))."
+if [ $((count + replicas)) -gt "$slots" ]; then
+    say "the proxy has $slots places, but needs $((count + replicas)) for $replicas new replicas beside $count: raise MAX_REPLICAS."
     exit 1
 fi
 
 trap 'give_up interrupted' INT TERM
-say "starting $count new"
-docker compose up -d --no-deps --no-recreate --scale service=$((2 * count)) service || give_up "not started"
+say "starting $replicas new"
+docker compose up -d --no-deps --no-recreate --scale service=$((count + replicas)) service || give_up "not started"
 end=$(($(date +%s) + limit))
 until are_ready; do
     if [ "$(date +%s)" -ge "$end" ]; then

@@ -100,7 +100,8 @@ def test_a_command_or_program_prints_what_is_shown(example: Example, home: Path,
 
 
 def test_every_docker_command_is_one_that_the_container_tests_run() -> None:
-    assert CONTAINERS == [
+    # The backup's are read from the document by the test that runs them.
+    assert [command for command in CONTAINERS if "models.tar" not in command] == [
         "docker compose up",
         "docker compose up --scale service=3",
         "docker compose run --rm train --seed 1",

@@ -3,6 +3,7 @@
 The result is a sentence on a terminal; elsewhere, and with --quiet, it is one JSON object on the last line of output.
 """
 
+import contextlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -99,7 +100,9 @@ def train(recipe: str | None, data: Path | None, force: bool, if_none: bool, qui
     chosen = _recipe(recipe or _BASELINE.name, **changes)
     if if_none and (found := _found(recipe)):
         tag, done = found
-        return _print_result({"model": tag, "trained": False}, f"{tag} {done}", quiet)
+        with contextlib.suppress(OutputError):  # a service that waits for this needs the version alone
+            _print_result({"model": tag, "trained": False}, f"{tag} {done}", quiet)
+        return 0
     if problem := store.problem_of_served():
         _say(f"note: {problem}.")
     return _fit_and_publish(chosen, read_mnist(data or BUNDLED_DATA, chosen.seed), force, quiet)

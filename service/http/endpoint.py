@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import Coroutine, Iterator
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -51,7 +51,8 @@ class InferenceEndpoint:
             body = await self._bodies.read(receive, reservation)
             # While a whole batch waits, so do small bodies, undecoded.
             expected_images = 0 if call.is_slow else max(1, len(body) // NUM_PIXELS)
-            with _Timer(call, expected_images) as timer:
+            started, num_images, is_ours = time.perf_counter(), expected_images, True
+            try:
                 answering = self._predictor.predict_decoded(
                     partial(self._decoded, call, body),
                     expected_images,
@@ -62,12 +63,16 @@ class InferenceEndpoint:
                 will_wait = call.is_slow or call.is_explained or self._predictor.will_wait()
                 prediction = await (_unless_left(receive, answering) if will_wait else answering)
                 del body  # its client may take long to read the answer
-                timer.num_images = len(prediction.images)
-                try:
-                    await _send(scope, send, call, prediction, reservation)
-                finally:  # also where the client has left
-                    if self._bodies.pending_bytes > _LARGE_BYTES:
-                        self._idle_trimmer.put_off()
+                num_images = len(prediction.images)
+                await _send(scope, send, call, prediction, reservation)
+            except (ApiError, ClientDisconnect) as error:
+                is_ours = isinstance(error, ApiError) and error.status >= 500
+                raise
+            finally:  # also where the client has left
+                if is_ours:
+                    metrics.ANSWER_DURATION.observe(time.perf_counter() - started, _kind(call, num_images))
+                if self._bodies.pending_bytes > _LARGE_BYTES:
+                    self._idle_trimmer.put_off()
 
     async def _decoded(self, call: Call, body: bytes, deadline: float) -> Pixels:
         is_over = False
@@ -88,26 +93,10 @@ class InferenceEndpoint:
                 self._idle_trimmer.put_off()
 
 
-class _Timer:
-    """Counts how long an answer, or an error that is the service's fault, takes from the complete body on."""
-
-    __slots__ = ("_call", "_started", "num_images")
-
-    def __init__(self, call: Call, num_images: int) -> None:
-        self._call, self.num_images = call, num_images
-
-    def __enter__(self) -> Self:
-        self._started = time.perf_counter()
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if error is None or not (isinstance(error, ClientDisconnect) or getattr(error, "status", 500) < 500):
-            metrics.ANSWER_DURATION.observe(time.perf_counter() - self._started, self._kind())
-
-    def _kind(self) -> metrics.AnswerKind:
-        if self._call.is_slow:
-            return "picture"
-        return "small" if self.num_images <= _SMALL_IMAGES and not self._call.is_explained else "large"
+def _kind(call: Call, num_images: int) -> metrics.AnswerKind:
+    if call.is_slow:
+        return "picture"
+    return "small" if num_images <= _SMALL_IMAGES and not call.is_explained else "large"
 
 
 def _by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:

@@ -32,7 +32,7 @@ class ByteBudget:
 
     def add(self, num_bytes: int) -> None:
         if num_bytes < 0:
-            self.throughput.count(-num_bytes)
+            self.throughput.left -= num_bytes
         elif not self.reserved:
             self.throughput.begin()
         self.reserved += num_bytes

@@ -48,4 +48,4 @@ class DecodePool:
             return await asyncio.get_running_loop().run_in_executor(self._threads, begin)
         finally:
             self._queued_since.pop(ticket, None)
-            self._throughput.count(1)
+            self._throughput.left += 1

@@ -120,5 +120,5 @@ class Slot:
 
     def release(self, images: int) -> None:
         """Give back the room of `images` that are being computed."""
-        self._admission.throughput.count(images)
+        self._admission.throughput.left += images
         self.resize(max(0, self.images - images))  # 0 already where the request's time was over

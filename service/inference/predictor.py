@@ -142,4 +142,4 @@ class Predictor:
                 return (await occlude(images, digits, compute)).part
         finally:
             self._num_occluding -= 1
-            self._explained.count(1)
+            self._explained.left += 1

@@ -13,10 +13,13 @@ _LEAST_SECONDS, _IDLE_SECONDS = 0.1, 2.0
 
 
 class Throughput:
-    """How much leaves in a second while all room is taken; remembered until there is none again."""
+    """How much leaves in a second while all room is taken; remembered until there is none again.
+
+    What leaves is added to `left`, which costs a request less than a call.
+    """
 
     def __init__(self) -> None:
-        self._left = 0.0
+        self.left = 0.0
         self._left_before = 0.0
         self._begun = -math.inf
         self._per_second = math.inf  # not known
@@ -24,18 +27,14 @@ class Throughput:
     def begin(self) -> None:
         """Say that something begins to wait, where nothing did."""
         if self._per_second == math.inf:
-            self._begun, self._left_before = time.perf_counter(), self._left
-
-    def count(self, amount: float) -> None:
-        """Say that `amount` has left."""
-        self._left += amount
+            self._begun, self._left_before = time.perf_counter(), self.left
 
     def retry_seconds(self, waiting: float) -> int:
         """Return in how many seconds the `waiting` will have left: 1 to 30, and 1 where nothing was measured yet."""
         now = time.perf_counter()
-        elapsed, left = now - self._begun, self._left - self._left_before
+        elapsed, left = now - self._begun, self.left - self._left_before
         if elapsed > _WINDOW_SECONDS:
-            self._begun, self._left_before = now, self._left
+            self._begun, self._left_before = now, self.left
         elif elapsed > (_LEAST_SECONDS if left else _IDLE_SECONDS):
             self._per_second = left / elapsed
         return whole_seconds(waiting / self._per_second if self._per_second else math.inf)

@@ -1,9 +1,11 @@
 """HTTPS with a certificate from a mounted folder: handshake, redirect, renewal under load."""
 
-import shutil
 import ssl
 import subprocess
+import time
 from collections.abc import Iterator
+from contextlib import closing
+from http.client import HTTPResponse, HTTPSConnection
 from pathlib import Path
 from typing import NamedTuple
 
@@ -80,24 +82,52 @@ def test_http_is_redirected_with_path_query_method_and_body(site: Site) -> None:
     assert httpx.post(plain, content=SEVEN, headers=HEADERS, follow_redirects=True, verify=verify).json()["seen"]
 
 
+def test_the_port_for_the_probe_is_not_redirected_and_not_published(site: Site) -> None:
+    ask = "exec 3<>/dev/tcp/127.0.0.1/3001 && printf 'GET /livez HTTP/1.0\\r\\n\\r\\n' >&3 && head -n 1 <&3"
+    assert " 200 " in docker("exec", site.container, "bash", "-c", ask)
+    assert "3001/tcp" not in docker("port", site.container)
+
+
+def replace_certificate(site: Site, content: str) -> None:
+    new = site.certificate.with_suffix(".new")
+    new.write_text(content)
+    new.replace(site.certificate)
+    docker("kill", "-s", "USR2", site.container)
+
+
 def test_a_renewed_certificate_is_taken_over_without_losing_a_request(site: Site, figures: dict[str, str]) -> None:
     old, new = site.certificate.read_text(), certificate()
     began = inspected(site.container)["State"]["StartedAt"]
-    with load(site.url, verify=trusting(old, new)) as asked:
-        site.certificate.with_suffix(".new").write_text(new)
-        shutil.move(site.certificate.with_suffix(".new"), site.certificate)
-        docker("kill", "-s", "USR2", site.container)
+    with load(site.url, clients=8, verify=trusting(old, new)) as asked:
+        replace_certificate(site, new)
         until(lambda: handed_out(site) in new, 20, "the new certificate is handed out")
+        time.sleep(2)
     figures["requests while the certificate was renewed, and what became of them"] = str(dict(asked.outcomes))
     assert set(asked.outcomes) == {"answered"}
     assert inspected(site.container)["State"]["StartedAt"] == began
 
 
+def test_a_connection_that_is_idle_while_the_certificate_is_renewed_is_answered_once_more(site: Site) -> None:
+    old, new = site.certificate.read_text(), certificate()
+    with closing(HTTPSConnection("127.0.0.1", site.https_port, context=trusting(old))) as connection:
+        assert asked_on(connection).headers["connection"] is None
+        replace_certificate(site, new)
+        until(lambda: handed_out(site) in new, 20, "the new certificate is handed out")
+        assert asked_on(connection).headers["connection"] == "close"
+
+
+def asked_on(connection: HTTPSConnection) -> HTTPResponse:
+    connection.request("GET", "/livez")
+    answer = connection.getresponse()
+    assert answer.read()
+    assert answer.status == 200
+    return answer
+
+
 def test_a_broken_certificate_leaves_the_one_that_is_there(site: Site) -> None:
     whole = site.certificate.read_text()
     before = handed_out(site)
-    site.certificate.write_text(whole[:200])
-    docker("kill", "-s", "USR2", site.container)
+    replace_certificate(site, whole[:200])
     until(lambda: "unable to load" in log_of(site.container), 20, "the proxy says what is wrong")
     assert handed_out(site) == before
     site.certificate.write_text(whole)

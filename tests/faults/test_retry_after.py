@@ -37,10 +37,16 @@ def ask_until_answered(server: Server, body: bytes, number: int) -> list[int]:
 def test_clients_that_wait_as_they_are_told_are_answered(reading_home: Path, mnist: Mnist, full: str) -> None:
     picture = Image.fromarray(drawn(mnist.test.images[0].reshape(28, 28), np.random.default_rng(0))).resize((SIDE, SIDE))
     body = encoded(picture)
-    bytes_of_room = {"MAX_BODY_BYTES": str(len(body)), "MAX_PENDING_BODY_BYTES": str(ROOM * len(body))}
-    limit = bytes_of_room if full == "bytes" else {"DECODE_QUEUE_TIMEOUT_SECONDS": "0.2"}
-    decoding = {"DECODE_QUEUE_TIMEOUT_SECONDS": "60", "REQUEST_TIMEOUT_SECONDS": "60"} | limit
-    with serving(reading_home, **decoding) as server, ThreadPoolExecutor(CLIENTS) as clients:
+    with (
+        serving(
+            reading_home,
+            MAX_BODY_BYTES=str(len(body)),
+            MAX_PENDING_BODY_BYTES=str((ROOM if full == "bytes" else CLIENTS) * len(body)),
+            DECODE_QUEUE_TIMEOUT_SECONDS="60" if full == "bytes" else "0.2",
+            REQUEST_TIMEOUT_SECONDS="60",
+        ) as server,
+        ThreadPoolExecutor(CLIENTS) as clients,
+    ):
         started = time.monotonic()
         waits = list(clients.map(lambda number: ask_until_answered(server, body, number), range(CLIENTS)))
         seconds = time.monotonic() - started

@@ -7,10 +7,11 @@ import signal
 from pathlib import Path
 
 from models.card import BENTOML_FILE, CARD_FILE
+from models.pointer import fallbacks
 from tests.support import store_changes
 from tests.support.store import MakeVersion
 from tests.support.store_states import assert_whole, names_in
-from training.store import add, published_versions, rollback, served_version
+from training.store import add, published_versions, rollback, serve, served_version
 
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["tests.support.store_changes", "training.store"])
@@ -156,3 +157,17 @@ def test_the_description_comes_first_the_card_last_and_then_latest(old: Path, ma
     assert f"{begun}/{BENTOML_FILE}" in changes[:appears]
     assert not any(f"{new}/{BENTOML_FILE}" in change for change in changes)
     assert [change.split()[-1] for change in changes[-2:]] == [f"{new}/{CARD_FILE}", f"{old.name}/latest"]
+
+
+def test_killed_before_any_of_its_changes_a_rollback_leaves_nothing_that_it_goes_back_from_to_fall_back_on(
+    old: Path, make_version: MakeVersion
+):
+    add(make_version("new"))
+    back, left, number = make_version("old", replace=True), [], 0
+    while ended_in(old, back, "die", number := number + 1, "rollback") == -signal.SIGKILL:
+        left.append((served_version(), next(fallbacks(old), None)))
+        assert_whole(old)
+        serve("new")
+    assert set(left) == {("new", "old")}
+    assert (served_version(), list(fallbacks(old))) == ("old", [])
+    assert number > 4

@@ -44,6 +44,11 @@ def test_a_result_that_cannot_be_printed_comes_with_what_was_published(tmp_path:
     )
 
 
+def test_where_a_version_is_served_if_none_succeeds_though_it_cannot_be_printed(published_home: Path):
+    finished = run_into(Path("/dev/full"), published_home, "--if-none", "--data", "/nowhere")
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
 def test_a_rollback_that_cannot_be_printed_is_said_to_have_happened(published_home: Path, tmp_path: Path):
     home = Path(shutil.copytree(published_home, tmp_path / "home"))
     version = version_in(home)
