@@ -19,7 +19,7 @@ from matplotlib.ticker import EngFormatter, PercentFormatter
 DASHBOARD = Path(__file__).parent.parent / "deploy/grafana/dashboards/digit-classifier.json"
 COLUMNS = 24
 STEP_SECONDS = 5
-FORMATTERS = {"percentunit": PercentFormatter(1), "bytes": EngFormatter("B"), "s": EngFormatter("s")}
+FORMATTERS = {"percentunit": PercentFormatter(1, decimals=1), "bytes": EngFormatter("B"), "s": EngFormatter("s")}
 
 
 def main() -> None:
@@ -55,7 +55,8 @@ def draw(axes: Axes, panel: dict, prometheus: str, minutes: float) -> None:
     if panel["type"] == "timeseries":
         for name, points in series:
             axes.plot([(at - time.time()) / 60 for at, _ in points], [value for _, value in points], label=name, lw=1.2)
-        axes.set_ylim(bottom=0)
+        highest = max((value for _, points in series for _, value in points), default=0)
+        axes.set_ylim(0, 1.35 * highest or 1)  # room for the legend
         if formatter := FORMATTERS.get(panel["fieldConfig"]["defaults"]["unit"]):
             axes.yaxis.set_major_formatter(formatter)
         axes.tick_params(labelsize=7)
@@ -70,7 +71,8 @@ def draw(axes: Axes, panel: dict, prometheus: str, minutes: float) -> None:
         axes.axis("off")
         percent = panel["fieldConfig"]["defaults"]["unit"] == "percentunit"
         shown = [(f"{points[-1][1]:.2%}" if percent else f"{points[-1][1]:g}", name) for name, points in series]
-        axes.text(0.02, 0.35, "\n".join(f"{value}  {name}" for value, name in shown), fontsize=15 if len(shown) < 2 else 9)
+        text = "\n".join(f"{value}  {name}" for value, name in shown)
+        axes.text(0.02, 0.5, text, fontsize=15 if len(text) < 20 else 10, va="center")
 
 
 def by_bucket(cumulative: dict[str, float]) -> dict[str, float]:

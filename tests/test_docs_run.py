@@ -135,8 +135,8 @@ def test_the_metrics_are_those_that_are_shown(address: str) -> None:
         labels = {label for sample in family.samples for label in sample.labels if label != "le"}
         name = family.name + "_total" * (family.type == "counter")
         exposed[name] = family.type, labels
-    table = section("docs/metrics.md", "# Metrics").partition("\n## ")[0]
-    shown = {name.strip("`"): (kind, set(quoted(labels))) for name, kind, labels, _ in rows(table)}
+    tables = section("docs/metrics.md", "# Metrics").partition("\n## ")[0] + section("docs/metrics.md", "## Saturation")
+    shown = {name.strip("`"): (kind, set(quoted(labels))) for name, kind, labels, _ in rows(tables)}
     assert shown == exposed
 
 

@@ -62,11 +62,12 @@ def test_limits_workers_and_what_they_take_can_be_scraped(server: Server, home: 
 
 @pytest.mark.slow
 def test_of_two_workers_what_they_take_is_added_up_and_a_killed_one_leaves_its_processor_time(home: Path) -> None:
-    with serving(home, WORKERS="2", MAX_QUEUED_IMAGES="2000") as server:
+    with serving(home, WORKERS="2", MAX_QUEUED_IMAGES="2000", REPLICAS="3") as server:
         until(lambda: starts(server) == 2)
         until(lambda: value(scrape(server), "workers") == 2)
         before = scrape(server)
         assert value(before, "images_queued_limit") == 4000
+        assert value(before, "expected_replicas") == 3  # which every worker says, of all
         until(lambda: value(scrape(server), "worker_memory_bytes") == pytest.approx(1024 * server.memory_kib(), rel=0.1))
         os.kill(server.workers()[0], signal.SIGKILL)
         until(lambda: value(scrape(server), "workers") == 1)
