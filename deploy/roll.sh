@@ -24,13 +24,15 @@ give_up() {
 }
 
 are_ready() {
+    ready=0
     for each in $(new); do
-        test "$(docker inspect -f '{{.State.Health.Status}}' "$each")" = healthy || return 1
+        test "$(docker inspect -f '{{.State.Health.Status}}' "$each")" != healthy || ready=$((ready + 1))
     done
+    test "$ready" -ge "$replicas"
 }
 
 docker compose rm -f service >/dev/null
-old=$(docker compose ps -q service)
+old=$(docker compose ps -aq service)
 count=$(echo "$old" | grep -c .) || { say "no replica is running; docker compose up -d starts them."; exit 1; }
 
 replicas=$(docker compose config --environment 2>/dev/null | sed -n 's/^REPLICAS=//p')
