@@ -9,7 +9,6 @@ import httpx
 import pytest
 import yaml
 
-from models.digits import NUM_CLASSES
 from tests.support.alerting import Messages, alerting
 from tests.support.project import ROOT
 from tests.support.rules import ALERTS, RECORDS, RUNBOOK_QUERIES, TEST_FILES
@@ -52,9 +51,7 @@ def at_work(stack: Stack, messages: Callable[[], Messages]) -> Stack:
         for _ in range(20):
             assert stack.predict(b"[]").status_code == 400
             time.sleep(0.5)
-        until(
-            lambda: len(stack.query("digit_classifier:prediction_share:rate1h")) == NUM_CLASSES, 75, "the rules are evaluated"
-        )
+        until(lambda: stack.query("digit_classifier:error_share:rate1h"), 75, "the rules are evaluated")
     return stack
 
 
