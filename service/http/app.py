@@ -28,7 +28,6 @@ from service.inference.health import EngineHealth
 from service.inference.predictor import Predictor
 from service.inference.versions import list_versions
 from service.observability import metrics
-from service.observability.machine import free_bytes
 from service.process.shutdown import Shutdown
 from service.process.throughput import whole_seconds
 from service.protocols.media_types import JSON
@@ -74,7 +73,6 @@ class App:
         metrics.start({_UNMATCHED, *(route.path for route in by_path.values())})
         metrics.BODY_BYTES_LIMIT.set(settings.max_pending_body_bytes)
         metrics.IMAGES_QUEUED_LIMIT.set(settings.max_queued_images)
-        metrics.MODEL_STORE_FREE_BYTES.read = lambda: free_bytes(self._repository.served.folder.parent)
         metrics.EXPECTED_REPLICAS.set(settings.replicas)
         self._answer_with_cors = _with_cors(self._answer, settings.cors_origins)
         # When the engine will have been asked once more, and when this worker will have stopped.

@@ -13,8 +13,9 @@ from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_l
 from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily
 
 from models.digits import NUM_CLASSES
+from models.pointer import versions_folder
 from service.errors import CLIENT_LEFT, LOAD_FAILURES, REASONS
-from service.observability.machine import oom_kills
+from service.observability.machine import free_bytes, oom_kills
 from service.observability.series import Counter, Gauge, Histogram, Info, Level, Reading, Table
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
@@ -92,7 +93,11 @@ OOM_KILLS = Reading(
     TABLE, "oom_kills", "Processes of this container that were killed for want of memory.", CounterMetricFamily, oom_kills
 )
 MODEL_STORE_FREE_BYTES = Reading(
-    TABLE, "model_store_free_bytes", "Free bytes of the file system that the model store is on.", GaugeMetricFamily
+    TABLE,
+    "model_store_free_bytes",
+    "Free bytes of the file system that the model store is on.",
+    GaugeMetricFamily,
+    lambda: free_bytes(versions_folder()),
 )
 
 

@@ -126,15 +126,13 @@ class Reading(Family):
 
     width = 0
 
-    def __init__(
-        self, table: Table, name: str, text: str, exposed_as: type[Metric], read: Callable[[], float | None] = lambda: None
-    ) -> None:
+    def __init__(self, table: Table, name: str, text: str, exposed_as: type[Metric], read: Callable[[], float | None]) -> None:
         super().__init__(table, name, text)
-        self.exposed_as, self.read = exposed_as, read
+        self.exposed_as, self._read = exposed_as, read
 
     def collect(self, rows: Rows, is_live: NDArray[np.bool_]) -> Metric:
         family = self.exposed_as(self.name, self.text)
-        if (value := self.read()) is not None:
+        if (value := self._read()) is not None:
             family.add_metric([], value)
         return family
 
