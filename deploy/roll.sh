@@ -53,7 +53,7 @@ until are_ready; do
     sleep 1
 done
 
-# The proxy looks for new addresses each second, and asks each three times a second.
+# The proxy looks for new addresses twice a second, and asks each three times a second.
 sleep 2
 trap '' INT TERM
 say "stopping $count old"

@@ -91,7 +91,7 @@ def fallbacks(versions: Path) -> Iterator[str]:
     First what `latest` named before, newest first, without those that were rolled back from. Then, for stores whose
     versions are older than their history, what was published before all of that; nothing where it is not known when that was.
     """
-    latest, history = named_by_latest(versions), read_history(versions)
+    latest, history = named_by_latest(versions), history_of_present(versions)
     named = [version for version, rolled_back_from in history.items() if not rolled_back_from]
     # What stands after it was about to be named by a run that has died.
     before = named[: named.index(latest)] if latest in named else named

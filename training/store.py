@@ -98,7 +98,7 @@ def _read_version(version: str) -> PublishedVersion:
 def rollback(tag: str | None = None) -> str:
     """Make `tag` the served version, and return its tag.
 
-    Without one, take the version published before the served one, or where that cannot be served, the newest whole one.
+    Without one, take what `latest` named before; where what it names now cannot be served, the newest of those that can be.
 
     Raises:
         StoreError: there is no such version, it is not as it was published, or the store cannot be written to.

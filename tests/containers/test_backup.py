@@ -30,10 +30,6 @@ def run_in(stack: Stack, command: str, folder: Path) -> None:
     subprocess.run(["/bin/sh", "-c", code], cwd=ROOT, env=os.environ | stack.environment, check=True)
 
 
-def listed(stack: Stack) -> str:
-    return stack.compose("run", "--rm", "--no-deps", "-T", "train", "list")
-
-
 def version_answered(container: str) -> str:
     asked = subprocess.run(["docker", "exec", container, "python", "-c", ASK], capture_output=True, text=True, check=False)
     return asked.stdout.strip()
@@ -43,7 +39,6 @@ def test_a_volume_restored_from_a_backup_serves_the_same_version(stack: Stack, o
     run_in(stack, BACKUP, tmp_path)
     run_in(other, RESTORE, tmp_path)
     run_in(other, RESTORE, tmp_path)  # over what is there, too
-    assert listed(other) == listed(stack)
     served = version_answered(stack.containers("service")[0])
     assert served
     with other.another("service") as container:

@@ -41,7 +41,7 @@ def status(container: str, key: str) -> str:
 
 
 def test_keys_in_a_file_are_exchanged_without_a_restart_and_nowhere_in_inspect(guarded: str, keys: Path) -> None:
-    until(lambda: status(guarded, OLD) == "200", 30, "the key of the file is accepted")
+    until(lambda: status(guarded, OLD) == "200", 90, "the key of the file is accepted")
     (keys / "new").write_text(NEW)
     (keys / "new").replace(keys / "api-keys")
     until(lambda: status(guarded, NEW) == "200", 10, "the new key is accepted")

@@ -89,6 +89,8 @@ def test_the_port_for_the_probe_is_not_redirected_and_not_published(site: Site) 
 
 
 def replace_certificate(site: Site, content: str) -> None:
+    # HAProxy loses a signal that arrives while it still takes over what an earlier one told it to.
+    until(lambda: log_of(site.container).count("Reloading") == log_of(site.container).count("Former worker"), 30, "it is done")
     new = site.certificate.with_suffix(".new")
     new.write_text(content)
     new.replace(site.certificate)

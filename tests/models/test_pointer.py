@@ -101,6 +101,7 @@ def test_of_what_is_gone_from_the_store_the_history_says_no_more(versions: Path)
         ("a b -c d", "d", "b a"),
         ("a b c -d", "c", "b a"),
         ("c a d", "d", "a c"),
+        ("a b gone d", "d", "b a"),
         # Named by a program that keeps no history, or by nobody who can be read.
         ("a b", "d", "b a"),
         ("a b -c", "", "b a"),

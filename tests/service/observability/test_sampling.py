@@ -75,7 +75,8 @@ def test_of_two_workers_what_they_take_is_added_up_and_a_killed_one_leaves_its_p
         until(lambda: starts(server) == 3)
         after = scrape(server)
         assert saturation(after) == saturation(before) | {"worker_starts_total": 3}
-        assert value(after, "worker_start_time_seconds") > value(before, "worker_start_time_seconds")
+        started = value(before, "worker_start_time_seconds")
+        until(lambda: value(scrape(server), "worker_start_time_seconds") > started)
 
 
 def test_answers_that_are_not_read_are_pending_until_they_are(reading_home: Path) -> None:

@@ -73,7 +73,16 @@ def test_where_nothing_leaves_any_more_it_is_30_seconds_but_not_at_once(clock: C
     throughput.retry_seconds(100)
     assert after(clock, throughput, 1, 0).retry_seconds(100) == 1
     assert after(clock, throughput, 2, 0).retry_seconds(100) == 30
+    assert throughput.retry_seconds(0) == 1  # nothing waits
     assert after(clock, throughput, 0.5, 350).retry_seconds(100) == 1
+
+
+def test_that_nothing_left_is_forgotten_once_something_has(clock: Clock) -> None:
+    throughput = Throughput()
+    throughput.retry_seconds(100)
+    assert after(clock, throughput, 3, 0).retry_seconds(100) == 30
+    assert after(clock, throughput, 10, 0).retry_seconds(100) == 30
+    assert after(clock, throughput, 3600, 5000).retry_seconds(100) == 1
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(0, 1), (0.1, 1), (1, 1), (1.2, 2), (10, 10), (60, 30)])
