@@ -24,7 +24,7 @@ PANELS = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for 
 def promtool(*arguments: str) -> str:
     image = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]["prometheus"]["image"]
     folder = ("-v", f"{ROOT}/deploy/prometheus:/etc/prometheus:ro")
-    return docker("run", "--rm", *folder, "--entrypoint", "promtool", image, *arguments)
+    return docker("run", "--rm", "--network", "none", *folder, "--entrypoint", "promtool", image, *arguments)
 
 
 @pytest.mark.usefixtures("images")
